@@ -1,0 +1,21 @@
+"""The gamma camera: a differentiable linear operator from activity to expected counts, and the noise and likelihood that go with it."""
+
+from planar3d.physics.collimator import Collimator, CollimatorResponse
+from planar3d.physics.gamma_camera import GammaCamera
+from planar3d.physics.likelihood import poisson_deviance, poisson_log_likelihood
+from planar3d.physics.noise import poisson
+from planar3d.physics.operator import LinearOperator
+from planar3d.physics.planar_projector import PlanarProjector
+from planar3d.physics.scatter import ObjectScatter
+
+__all__ = [
+    "Collimator",
+    "CollimatorResponse",
+    "GammaCamera",
+    "LinearOperator",
+    "ObjectScatter",
+    "PlanarProjector",
+    "poisson",
+    "poisson_deviance",
+    "poisson_log_likelihood",
+]

@@ -1,0 +1,14 @@
+"""Array shapes as types, checked while the tests run (jaxtyping and beartype) and free otherwise.
+
+Axes: ``b`` sample, ``x`` toward the patient's right, ``y`` anterior, ``z`` superior; ``view`` 0 anterior, 1 posterior.
+"""
+
+from jaxtyping import Bool, Float, Integer
+from torch import Tensor
+
+__all__ = ["BodyMask", "LabelMap", "ViewPair", "Volume"]
+
+Volume = Float[Tensor, "b 1 x y z"]
+ViewPair = Float[Tensor, "b view x z"]
+LabelMap = Integer[Tensor, "b 1 x y z"]
+BodyMask = Bool[Tensor, "b 1 x y z"]
