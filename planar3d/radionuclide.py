@@ -10,6 +10,7 @@ Sources: Lu-177 half-life 6.647 d and yields 10.38 % (208.37 keV), 6.2 % (112.95
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from planar3d.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
@@ -69,10 +70,13 @@ class Radionuclide:
 
 
 def _normalised(name: str) -> tuple[str, str]:
-    """Element letters and mass digits, whatever their order and separator."""
-    letters = "".join(c for c in name if c.isalpha()).lower()
-    digits = "".join(c for c in name if c.isdigit())
-    return letters, digits
+    """Element and mass number, whatever their order and separator; the ``m`` of an isomer belongs to the mass number."""
+    plain = "".join(c for c in name.lower() if c.isalnum())
+    spelling = re.fullmatch(r"([a-z]{1,2})(\d+m?)|(\d+m?)([a-z]{1,2})", plain)
+    if spelling is None:
+        return plain, ""
+    element, mass = spelling[1] or spelling[4], spelling[2] or spelling[3]
+    return element, mass
 
 
 RADIONUCLIDES: tuple[Radionuclide, ...] = (

@@ -41,9 +41,18 @@ def test_half_a_voxel_is_another_grid() -> None:
         require_same_grid("ct", grid, "labels", shifted)
 
 
-@pytest.mark.parametrize("spelling", ["Lu-177", "lu177", "177Lu", "177-LU", "Lu177"])
-def test_radionuclides_are_found_however_they_are_written(spelling: str) -> None:
-    assert Radionuclide.from_name(spelling).name == "Lu-177"
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [(s, "Lu-177") for s in ("Lu-177", "lu177", "177Lu", "177-LU", "Lu177")] + [(s, "Tc-99m") for s in ("Tc-99m", "99mTc", "tc99m", "99m-Tc")],
+)
+def test_radionuclides_are_found_however_they_are_written(spelling: str, name: str) -> None:
+    assert Radionuclide.from_name(spelling).name == name
+
+
+@pytest.mark.parametrize("name", ["Tc-99", "Lu-176", "", "177", "lutetium"])
+def test_other_radionuclides_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not known; known are Lu-177"):
+        Radionuclide.from_name(name)
 
 
 def test_half_the_activity_is_left_after_a_half_life() -> None:

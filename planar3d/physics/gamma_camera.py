@@ -114,17 +114,12 @@ class GammaCamera(nn.Module):
         """
         _check_mu_map(mu_map, grid)
         dy = grid.spacing_mm[1]
-        depth = None
-        if self.scatter is not None:
-            in_front, own = optical_depth(mu_map.detach(), dy)
-            depth = (in_front + 0.5 * own) / linear_attenuation("water", self.energy_kev)
         return PlanarProjector(
             transmission=transmission(mu_map, dy),
             kernels=self.kernels(grid),
             counts_per_bq=self.sensitivity_cps_per_mbq * self.dwell_time_s / BQ_PER_MBQ,
             voxel_volume_ml=grid.voxel_volume_ml,
-            depth_mm=depth,
-            scatter=self.scatter,
+            scatter_weights=None if self.scatter is None else self._scatter_weights(mu_map.detach(), dy, self.scatter),
         )
 
     def forward(self, activity: Volume, mu_map: Volume, grid: Grid) -> ViewPair:
@@ -134,6 +129,12 @@ class GammaCamera(nn.Module):
     def kernels(self, grid: Grid) -> BlurKernels:
         """Blur matrices on a grid; made once per grid."""
         return _kernels(self.response, self.scatter, self.distance_mm, grid)
+
+    def _scatter_weights(self, mu_map: Tensor, dy: float, scatter: ObjectScatter) -> Tensor:
+        """Strength of each voxel in the image of each scatter node, ``(node, b, view, x, y, z)``."""
+        in_front, own = optical_depth(mu_map, dy)
+        depth_mm = (in_front + 0.5 * own) / linear_attenuation("water", self.energy_kev)
+        return torch.stack([scatter.node_weight(depth_mm, k) for k in range(scatter.nodes)])
 
     def extra_repr(self) -> str:
         """What `print` shows."""

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from planar3d.physics.operator import LinearOperator
-from planar3d.physics.scatter import ObjectScatter
 from planar3d.shapes import ViewPair, Volume
 
 __all__ = ["BlurKernels", "PlanarProjector"]
@@ -56,8 +55,9 @@ class PlanarProjector(LinearOperator):
         kernels: Blur matrices.
         counts_per_bq: Sensitivity times dwell time, in air [counts/Bq].
         voxel_volume_ml: Voxel volume [mL].
-        depth_mm: Water-equivalent depth, ``(b, view, x, y, z)`` [mm]; None without scatter.
-        scatter: Scatter kernel; None for none.
+        scatter_weights: Strength of each voxel in the image of each scatter node, relative to its unscattered one,
+            ``(node, b, view, x, y, z)``; None without scatter.
+        volumes_per_patient: How many volumes in a row of the batch belong to one patient.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class PlanarProjector(LinearOperator):
         kernels: BlurKernels,
         counts_per_bq: float,
         voxel_volume_ml: float,
-        depth_mm: Tensor | None = None,
-        scatter: ObjectScatter | None = None,
+        scatter_weights: Tensor | None = None,
+        volumes_per_patient: int = 1,
     ) -> None:
         super().__init__()
+        self.volumes_per_patient = volumes_per_patient
         self.kernels = kernels.to(transmission)
         self.counts_per_bq = counts_per_bq
         self.voxel_volume_ml = voxel_volume_ml
-        self.scatter = scatter
         self.register_buffer("transmission", transmission, persistent=False)
-        self.register_buffer("depth_mm", depth_mm, persistent=False)
+        self.register_buffer("scatter_weights", scatter_weights, persistent=False)
         self.transmission: Tensor
-        self.depth_mm: Tensor | None
+        self.scatter_weights: Tensor | None
 
     @property
     def scale(self) -> float:
@@ -94,7 +94,7 @@ class PlanarProjector(LinearOperator):
         Returns:
             Expected counts, ``(b, view, x, z)``.
         """
-        return _Project.apply(x * self.transmission * self.scale, self)
+        return _Project.apply(self._per_patient(x, self.transmission * self.scale), self)
 
     def adjoint(self, y: ViewPair) -> Volume:
         """``A^T y``: the views spread back through blur and attenuation.
@@ -109,37 +109,39 @@ class PlanarProjector(LinearOperator):
 
     def view_terms(self, y: ViewPair) -> Tensor:
         """The adjoint of each view apart, ``(b, view, x, y, z)``; their sum over views is the adjoint."""
-        return _BackProject.apply(y, self) * (self.transmission * self.scale)
+        return self._per_patient(_BackProject.apply(y, self), self.transmission * self.scale)
 
     def repeat(self, times: int) -> PlanarProjector:
-        """A projector whose batch holds each sample ``times`` in a row, for several volumes per patient."""
-        one_for_all = self.transmission.shape[0] == 1
-        depth = self.depth_mm
+        """A projector whose batch holds each patient ``times`` in a row, for several volumes per patient."""
         return PlanarProjector(
-            transmission=self.transmission if one_for_all else self.transmission.repeat_interleave(times, dim=0),
+            transmission=self.transmission,
             kernels=self.kernels,
             counts_per_bq=self.counts_per_bq,
             voxel_volume_ml=self.voxel_volume_ml,
-            depth_mm=depth if depth is None or one_for_all else depth.repeat_interleave(times, dim=0),
-            scatter=self.scatter,
+            scatter_weights=self.scatter_weights,
+            volumes_per_patient=self.volumes_per_patient * times,
         )
+
+    def _per_patient(self, volumes: Tensor, factor: Tensor) -> Tensor:
+        """Multiply a batch of volumes by what each patient has one of."""
+        return (volumes.unflatten(0, (-1, self.volumes_per_patient)) * factor.unsqueeze(1)).flatten(0, 1)
 
     def _blur(self, f: Tensor) -> Tensor:
         """Blur attenuated activity ``(b, view, x, y, z)`` onto the views ``(b, view, u, w)``."""
         views = _sum_planes(f.movedim(3, 2), self.kernels.primary_x, self.kernels.primary_z)
-        if self.scatter is None or self.depth_mm is None or self.kernels.scatter_x is None or self.kernels.scatter_z is None:
+        if self.scatter_weights is None or self.kernels.scatter_x is None or self.kernels.scatter_z is None:
             return views
-        nodes = [(f * self.scatter.node_weight(self.depth_mm, k)).sum(dim=3) for k in range(self.scatter.nodes)]
+        nodes = [self._per_patient(f, weight).sum(dim=3) for weight in self.scatter_weights]
         return views + _sum_planes(torch.stack(nodes, dim=2), self.kernels.scatter_x, self.kernels.scatter_z)
 
     def _unblur(self, y: Tensor) -> Tensor:
         """Transpose of `_blur`: views ``(b, view, u, w)`` to ``(b, view, x, y, z)``."""
         f = _spread_planes(y, self.kernels.primary_x, self.kernels.primary_z).movedim(2, 3)
-        if self.scatter is None or self.depth_mm is None or self.kernels.scatter_x is None or self.kernels.scatter_z is None:
+        if self.scatter_weights is None or self.kernels.scatter_x is None or self.kernels.scatter_z is None:
             return f
         nodes = _spread_planes(y, self.kernels.scatter_x, self.kernels.scatter_z)
-        for k in range(self.scatter.nodes):
-            f = f + nodes[:, :, k].unsqueeze(3) * self.scatter.node_weight(self.depth_mm, k)
+        for k, weight in enumerate(self.scatter_weights):
+            f = f + self._per_patient(nodes[:, :, k].unsqueeze(3), weight)
         return f
 
 

@@ -1,0 +1,149 @@
+"""A patient's anatomy: CT and organs on one grid, and what the camera needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Integer
+from torch import Tensor
+
+from planar3d.anatomy.ct import AIR_HU, BODY_THRESHOLD_HU, body_mask, hu_to_mu
+from planar3d.anatomy.labels import read_labels
+from planar3d.anatomy.reading import read_volume, resample
+from planar3d.anatomy.segmentation import fill_from_ct as fill_labels
+from planar3d.grid import Grid, require_same_grid
+from planar3d.organs import BACKGROUND, BODY, organ_id
+
+__all__ = ["Patient"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """CT and organs of a patient on one grid.
+
+    Attributes:
+        grid: The grid of both volumes.
+        ct_hu: CT numbers, air outside the body ``(1, x, y, z)`` [HU].
+        labels: Organ ids of `planar3d.organs`, 0 outside the body and 1 where no organ is known ``(1, x, y, z)``.
+        name: What to call the patient in tables and files; never an identifier.
+    """
+
+    grid: Grid
+    ct_hu: Float[Tensor, "1 x y z"]
+    labels: Integer[Tensor, "1 x y z"]
+    name: str = "patient"
+
+    def __post_init__(self) -> None:
+        for name, volume in (("ct_hu", self.ct_hu), ("labels", self.labels)):
+            if tuple(volume.shape) != (1, *self.grid.shape):
+                raise ValueError(f"{name} has shape {tuple(volume.shape)}; the grid asks for {(1, *self.grid.shape)}")
+        _require_finite(self.ct_hu)
+
+    @classmethod
+    def from_files(
+        cls,
+        ct: str | Path,
+        labels: str | Path,
+        *,
+        label_scheme: str | Path = "auto",
+        spacing_mm: float | Sequence[float] | None = None,
+        fill_from_ct: bool = True,
+        name: str = "patient",
+    ) -> Patient:
+        """Read CT and label map from NIfTI files of any orientation.
+
+        Args:
+            ct: CT in Hounsfield units.
+            labels: Label map on the CT's grid.
+            label_scheme: What the label ids mean: ``"auto"``, ``"totalsegmentator_v1"``, ``"totalsegmentator_v2"``, ``"head_glands"``,
+                or the path of a JSON file ``{"id": "organ", ...}``.
+            spacing_mm: Working spacing to resample to; None keeps the CT's [mm].
+            fill_from_ct: Whether lungs and skeleton that the label map lacks are taken from the CT.
+            name: What to call the patient; never an identifier.
+
+        Raises:
+            ValueError: A file is missing or no NIfTI, the grids differ, the CT is not finite, or a label id is unknown.
+        """
+        ct_hu, ct_grid, _ = read_volume(ct, name="ct")
+        _require_finite(ct_hu)
+        raw, label_grid, header_names = read_volume(labels, name="labels", is_label=True)
+        require_same_grid("ct", ct_grid, "labels", label_grid)
+        organs = read_labels(raw, label_scheme=label_scheme, header_names=header_names, ct_hu=ct_hu)
+        patient = cls.from_volumes(
+            ct_grid, ct_hu, organs, excluded=(raw != 0) & (organs == BACKGROUND), fill_from_ct=fill_from_ct, name=name
+        )
+        return patient if spacing_mm is None else patient.resampled(spacing_mm)
+
+    @classmethod
+    def from_volumes(
+        cls,
+        grid: Grid,
+        ct_hu: Float[Tensor, "1 x y z"],
+        labels: Integer[Tensor, "1 x y z"],
+        *,
+        excluded: Bool[Tensor, "1 x y z"] | None = None,
+        fill_from_ct: bool = True,
+        name: str = "patient",
+    ) -> Patient:
+        """Find the body in a CT, take away what is not part of it, and complete the organs.
+
+        Args:
+            grid: Grid of both volumes.
+            ct_hu: CT numbers, couch and all [HU].
+            labels: Organ ids of `planar3d.organs`; 0 where nothing is labelled.
+            excluded: Voxels known not to be body, such as a labelled couch.
+            fill_from_ct: Whether lungs and skeleton that the labels lack are taken from the CT.
+            name: What to call the patient; never an identifier.
+        """
+        cleaned = ct_hu if excluded is None else ct_hu.masked_fill(excluded, AIR_HU)
+        body = body_mask(cleaned, spacing_mm=grid.spacing_mm) | (labels > BODY)
+        organs = torch.where(body & (labels == BACKGROUND), BODY, labels.long())
+        # Couch and clothes become air; what is fainter than tissue stays, for it is the rim of the skin.
+        cleaned = torch.where(body | (cleaned < BODY_THRESHOLD_HU), cleaned, AIR_HU)
+        patient = cls(grid=grid, ct_hu=cleaned, labels=organs, name=name)
+        return replace(patient, labels=fill_labels(cleaned, organs, grid)) if fill_from_ct else patient
+
+    @property
+    def body(self) -> Bool[Tensor, "1 x y z"]:
+        """Where the patient is."""
+        return self.labels != BACKGROUND
+
+    def mu_map(self, energy_kev: float, scanner: str = "general") -> Float[Tensor, "1 x y z"]:
+        """Linear attenuation in the body, 0 outside it [1/mm].
+
+        Args:
+            energy_kev: Photon energy [keV].
+            scanner: Table of `planar3d.anatomy.hu_to_mu`.
+        """
+        return hu_to_mu(self.ct_hu, energy_kev, scanner) * self.body
+
+    def resampled(self, target: float | Sequence[float] | Grid) -> Patient:
+        """The patient on another grid: CT averaged and interpolated linearly, labels by nearest neighbour.
+
+        Args:
+            target: A grid, or a spacing over the same extent [mm].
+        """
+        grid = target if isinstance(target, Grid) else self.grid.resampled(target)
+        if grid.is_close(self.grid):
+            return self
+        ct_hu = resample(self.ct_hu, self.grid, grid, outside=AIR_HU)
+        return replace(self, grid=grid, ct_hu=ct_hu, labels=resample(self.labels, self.grid, grid, outside=float(BACKGROUND)))
+
+    def without(self, organ_names: Sequence[str]) -> Patient:
+        """The patient with these organs unlabelled: they become ``body``, as in a poorer segmentation.
+
+        Raises:
+            ValueError: No organ has such a name.
+        """
+        ids = torch.tensor([organ_id(n) for n in organ_names], dtype=self.labels.dtype, device=self.labels.device)
+        return replace(self, labels=self.labels.masked_fill(torch.isin(self.labels, ids), BODY))
+
+
+def _require_finite(ct_hu: Tensor) -> None:
+    """Raise if a CT holds NaN or infinity."""
+    bad = int((~torch.isfinite(ct_hu)).sum())
+    if bad:
+        raise ValueError(f"ct has {bad} voxels that are NaN or infinite; CT numbers must be finite, repair or crop the CT first")

@@ -1,0 +1,148 @@
+"""Benchmarks: fixed cases, the same for everybody, on which methods are compared.
+
+A case is an anatomy imaged with one drawn biodistribution. A method gets the two count images, the camera, and the undeformed mu-map
+and labels, nothing else; in every second case the labels lack glands, vessels and bowel, as a poorer segmentation would.
+
+Seeds are reserved: digital patients `RESERVED_PATIENT_SEEDS` and phantom seeds from `FIRST_PHANTOM_SEED` on are drawn by no training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from planar3d.anatomy.digital import digital_patient
+from planar3d.anatomy.patient import Patient
+from planar3d.batch import Batch
+from planar3d.grid import Grid
+from planar3d.organs import ABSENT_IN_POOR_SEGMENTATION
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.simulation import PlanarSimulator
+
+__all__ = ["FIRST_PHANTOM_SEED", "RESERVED_PATIENT_SEEDS", "Benchmark", "BenchmarkCases", "FilePatient"]
+
+RESERVED_PATIENT_SEEDS = range(900_000, 900_100)
+FIRST_PHANTOM_SEED = 900_000_000_000
+SEEDS_PER_ANATOMY = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePatient:
+    """A real anatomy of a benchmark, left out where its files are not there.
+
+    Attributes:
+        name: What to call it in tables.
+        ct: CT file.
+        labels: Label map file.
+        label_scheme: What the label ids mean, as in `Patient.from_files`.
+    """
+
+    name: str
+    ct: str
+    labels: str
+    label_scheme: str = "auto"
+
+    @property
+    def available(self) -> bool:
+        """Whether both files are there."""
+        return Path(self.ct).is_file() and Path(self.labels).is_file()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkCases:
+    """The cases of one anatomy.
+
+    Attributes:
+        anatomy: Name of the anatomy.
+        real: Whether it is a real patient's.
+        problem: What a method is given, batched over the cases.
+        truth: The same cases with the imaged activity; for evaluation alone.
+        poor_labels: Per case, whether the given labels lack glands, vessels and bowel.
+        grid: Working grid.
+    """
+
+    anatomy: str
+    real: bool
+    problem: PlanarProblem
+    truth: Batch
+    poor_labels: tuple[bool, ...]
+    grid: Grid
+
+
+class Benchmark:
+    """A named set of cases.
+
+    Args:
+        name: Name of the benchmark.
+        simulator: Camera, phantom synthesis and count level.
+        digital_seeds: Seeds of the digital patients, within `RESERVED_PATIENT_SEEDS`.
+        patients: Real anatomies.
+        spacing_mm: Working spacing [mm].
+        cases_per_anatomy: Biodistributions per anatomy.
+        poor_labels: Whether every second case is given a poorer label map.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        simulator: PlanarSimulator,
+        digital_seeds: Sequence[int],
+        patients: Sequence[FilePatient] = (),
+        spacing_mm: float = 8.0,
+        cases_per_anatomy: int = 8,
+        poor_labels: bool = True,
+    ) -> None:
+        strange = [s for s in digital_seeds if s not in RESERVED_PATIENT_SEEDS]
+        if strange:
+            raise ValueError(f"digital_seeds {strange} are not reserved for benchmarks; use seeds within {RESERVED_PATIENT_SEEDS}")
+        if not 1 <= cases_per_anatomy <= SEEDS_PER_ANATOMY:
+            raise ValueError(f"cases_per_anatomy must lie between 1 and {SEEDS_PER_ANATOMY}, got {cases_per_anatomy}")
+        self.name = name
+        self.simulator = simulator
+        self.digital_seeds = tuple(digital_seeds)
+        self.patients = tuple(patients)
+        self.spacing_mm = spacing_mm
+        self.cases_per_anatomy = cases_per_anatomy
+        self.poor_labels = poor_labels
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Real anatomies that are left out because their files are not there."""
+        return tuple(p.name for p in self.patients if not p.available)
+
+    def __len__(self) -> int:
+        return len(self.digital_seeds) + len(self.patients) - len(self.missing)
+
+    def __iter__(self) -> Iterator[BenchmarkCases]:
+        # an anatomy keeps its seeds whether or not those before it are there
+        for index, seed in enumerate(self.digital_seeds):
+            yield self.cases(digital_patient(seed, spacing_mm=self.spacing_mm), index, name=f"digital_{seed}", real=False)
+        for index, source in enumerate(self.patients, start=len(self.digital_seeds)):
+            if source.available:
+                yield self.cases(self.read(source), index, name=source.name, real=True)
+
+    def read(self, source: FilePatient) -> Patient:
+        """A real anatomy on the working grid."""
+        return Patient.from_files(
+            source.ct, source.labels, label_scheme=source.label_scheme, spacing_mm=self.spacing_mm, name=source.name
+        )
+
+    def cases(self, patient: Patient, index: int, *, name: str, real: bool) -> BenchmarkCases:
+        """Image one anatomy with its biodistributions."""
+        count, grid = self.cases_per_anatomy, patient.grid
+        seeds = FIRST_PHANTOM_SEED + index * SEEDS_PER_ANATOMY + torch.arange(count)
+        poor = tuple(self.poor_labels and k % 2 == 1 for k in range(count))
+        poorer = patient.without(ABSENT_IN_POOR_SEGMENTATION)
+        labels = patient.labels.expand(count, 1, *grid.shape)
+        given = torch.stack([poorer.labels if p else patient.labels for p in poor])
+        camera = self.simulator.camera
+        mu_map = patient.mu_map(camera.energy_kev).expand(count, 1, *grid.shape)
+        truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=grid, seeds=seeds)
+        problem = PlanarProblem(
+            views=truth.views, projector=camera.projector(truth.mu_map, grid), mu_map=truth.mu_map, labels=truth.labels, grid=grid
+        )
+        return BenchmarkCases(anatomy=name, real=real, problem=problem, truth=truth, poor_labels=poor, grid=grid)

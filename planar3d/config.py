@@ -1,0 +1,286 @@
+"""What every command shares: where the configuration lies, how a wrong input is told, and how results come to be on disk whole.
+
+A command is a task decorated with `command`. A wrong input (a `ValueError` of this library, a file that cannot be read or written, a
+configuration that does not compose) ends it with one sentence on stderr and exit code 2. Anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from planar3d.anatomy.digital import digital_patient
+from planar3d.anatomy.patient import Patient
+from planar3d.models.checkpoint import load_checkpoint_into, load_weights
+from planar3d.reconstruction.learned import UNetReconstruction
+
+__all__ = [
+    "CONFIG_DIR",
+    "announce",
+    "command",
+    "open_patient",
+    "open_unet",
+    "output_folder",
+    "stages",
+    "trained_spacing_mm",
+    "wrong_input",
+]
+
+_PACKAGED = Path(__file__).parent / "conf"
+CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
+"""Absolute folder of the configuration: inside an installed wheel, or else the checkout's ``conf/``."""
+
+EXIT_WRONG_INPUT = 2
+_NOISE = re.compile(
+    r"^(full_key|object_type|reference_type|set the environment variable|config search path|search path entry|provider=)", re.I
+)
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Decorator that makes a command of a task.
+
+    Args:
+        config_name: Primary configuration, as in ``"train"`` for ``conf/train.yaml``.
+    """
+
+    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+        @functools.wraps(task)
+        def checked(cfg: DictConfig) -> None:
+            folder = Path(HydraConfig.get().runtime.output_dir)
+            try:
+                with _exit_on_wrong_input():
+                    _require_given(cfg)
+                    task(cfg)
+            finally:
+                # Hydra makes its folder before the task runs, which may have failed or written elsewhere
+                _remove_empty([folder, *folder.parents[: len(folder.parts) - len(Path.cwd().parts) - 1]])
+
+        main = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(checked)
+
+        @functools.wraps(task)
+        def run() -> None:
+            # Hydra then raises what it finds wrong instead of printing a traceback of its own
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            with _exit_on_wrong_input():
+                main()
+
+        return run
+
+    return decorate
+
+
+def _require_given(cfg: DictConfig) -> None:
+    """Raise if a key that has no default was not given."""
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} must be given; add {missing[0]}=... to the command")
+
+
+@contextmanager
+def _exit_on_wrong_input() -> Iterator[None]:
+    """Turn a wrong input into one sentence on stderr and exit code 2."""
+    try:
+        yield
+    except Exception as error:
+        sentence = wrong_input(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_INPUT) from None
+
+
+def wrong_input(error: BaseException) -> str | None:
+    """The sentence for the user if an error comes from what was given, or None if it is a bug."""
+    if isinstance(error, InstantiationException):
+        return _instantiation(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        chain = [error, *([error.__cause__] if isinstance(error.__cause__, HydraException | OmegaConfBaseException) else [])]
+        return _one_line("\n".join(str(e) for e in chain))
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot read or write {error.filename}: {error.strerror or error}"
+    if isinstance(error, ValueError) and _raised_by_library(error):
+        return _one_line(str(error))
+    return None
+
+
+def _instantiation(error: InstantiationException) -> str | None:
+    """A wrong value or an unknown key of a group, told by the constructor that it was given to."""
+    cause = error.__cause__
+    full_key = next((line.partition(":")[2].strip() for line in str(error).splitlines() if line.strip().startswith("full_key:")), "")
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown:
+        where = f" of {full_key}" if full_key else ""
+        return f"config key {unknown.group(1)!r}{where} is not known; see the arguments in the error before it or the file in {CONFIG_DIR}"
+    return wrong_input(cause) if cause is not None else None
+
+
+def _raised_by_library(error: BaseException) -> bool:
+    """Whether the innermost frame of an error is in this library: its own check, not a failure below it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(("planar3d.", "__main__"))
+
+
+def _one_line(message: str) -> str:
+    """A message of several lines as one sentence, less what helps only a developer."""
+    lines = [line.strip() for line in message.splitlines()]
+    kept = list(dict.fromkeys(line for line in lines if line and not _NOISE.match(line)))
+    text = " ".join(line if line.endswith((":", ",", ";")) else f"{line.rstrip('.')};" for line in kept)
+    return text.rstrip(";, ")
+
+
+def open_patient(
+    *,
+    ct: str | None = None,
+    labels: str | None = None,
+    label_scheme: str = "auto",
+    spacing_mm: float | None = 8.0,
+    seed: int = 0,
+    fill_from_ct: bool = True,
+) -> Patient:
+    """The patient of a CT and a label map, or a digital patient where neither is given.
+
+    Args:
+        ct: NIfTI file of the CT [HU].
+        labels: NIfTI file of the label map on the grid of the CT.
+        label_scheme: What the ids of the label map mean: ``"auto"``, a scheme's name or a JSON file.
+        spacing_mm: Voxel edge of the working grid; None keeps that of the CT [mm].
+        seed: Which digital patient.
+        fill_from_ct: Whether to label lungs and bone from the CT where the label map has none.
+
+    Raises:
+        ValueError: Only one of the two files is given, or they cannot be used.
+    """
+    if ct is None and labels is None:
+        return digital_patient(seed, spacing_mm=8.0 if spacing_mm is None else spacing_mm)
+    if ct is None or labels is None:
+        given, absent = ("patient.labels", "patient.ct") if ct is None else ("patient.ct", "patient.labels")
+        raise ValueError(
+            f"{absent} is required together with {given} and was not given; add {absent}=... or drop both for a digital patient"
+        )
+    return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct)
+
+
+def open_unet(*, checkpoint: str | None) -> UNetReconstruction:
+    """The reconstruction method of a weights file, which says itself which network it is.
+
+    Args:
+        checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
+
+    Raises:
+        ValueError: There is no such file, or it holds no such network.
+    """
+    if checkpoint is None:
+        raise ValueError("checkpoint is required by unet and was not given; add checkpoint=... with weights that planar3d.train wrote")
+    model = load_weights(checkpoint)[1].get("model", {})
+    if not {"net", "inputs"} <= set(model) or not _is_ours(model["net"]) or not _is_ours(model["inputs"]):
+        raise ValueError(f"checkpoint {checkpoint} does not describe a network of planar3d; give weights that planar3d.train wrote")
+    net, inputs = instantiate(model["net"], _convert_="all"), instantiate(model["inputs"], _convert_="all")
+    load_checkpoint_into(net, checkpoint)
+    return UNetReconstruction(net=net, inputs=inputs)
+
+
+def trained_spacing_mm(checkpoint: str) -> float | None:
+    """Voxel edge that the network of a weights file was trained on [mm]; None where the file does not say."""
+    config = load_weights(checkpoint)[1]
+    patients = config.get("data", {}).get("patients")
+    source = patients if isinstance(patients, dict) else config.get("patient", {})
+    spacing = source.get("spacing_mm")
+    return None if spacing is None else float(spacing)
+
+
+def _is_ours(node: Any) -> bool:
+    """Whether a configuration from a file makes objects of this library only; any other could run any code."""
+    if isinstance(node, dict):
+        target = node.get("_target_", "planar3d.")
+        return isinstance(target, str) and target.startswith("planar3d.") and all(_is_ours(value) for value in node.values())
+    return not isinstance(node, list) or all(_is_ours(value) for value in node)
+
+
+@contextmanager
+def output_folder(path: str | Path, cfg: DictConfig | None = None) -> Iterator[Path]:
+    """A folder to write into that takes its name only once everything in it is whole.
+
+    Files land in a hidden folder beside ``path`` and move there when the block ends well. When it does not, nothing is left behind.
+
+    Args:
+        path: Where the files shall be. Existing files of other names in it stay.
+        cfg: Configuration to keep with them, resolved, as ``config.yaml``.
+
+    Raises:
+        ValueError: The folder cannot be made or written to.
+    """
+    target = Path(path).expanduser().absolute()
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not (target.is_dir() and os.access(target, os.W_OK)):
+            raise PermissionError(13, "it is not a folder that can be written to", str(target))
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        _remove_empty(made)
+        raise ValueError(f"output_dir {str(path)!r} cannot be written: {error.strerror}; give a folder that you may write to") from error
+    try:
+        yield partial
+        if cfg is not None:
+            (partial / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        _remove_empty(made)
+        raise
+    target.mkdir(exist_ok=True)
+    for item in partial.iterdir():
+        item.replace(target / item.name)
+    partial.rmdir()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders, given innermost first, as far as they exist and are empty."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+@contextmanager
+def stages(total: int) -> Iterator[Callable[[str], None]]:
+    """Progress over the stages of a command, on stderr.
+
+    Args:
+        total: Number of stages; call what is yielded with a description as each begins.
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Starting", total=total)
+        begun = 0
+
+        def stage(description: str) -> None:
+            nonlocal begun
+            progress.update(task, description=description, completed=begun)
+            begun += 1
+
+        yield stage
+
+
+def announce(path: str | Path) -> None:
+    """Closing line of a command: what it wrote and where."""
+    folder = Path(path).expanduser()
+    names = ", ".join(sorted(item.name for item in folder.iterdir() if not item.name.startswith(".")))
+    Console(soft_wrap=True, highlight=False).print(f"Wrote {names} to {folder}/", markup=False)

@@ -1,0 +1,87 @@
+"""Anatomies on one common grid, so that a batch can hold different patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Integer
+from torch import Tensor
+
+from planar3d.anatomy.patient import Patient
+from planar3d.grid import Grid
+from planar3d.organs import ABSENT_IN_POOR_SEGMENTATION
+from planar3d.shapes import LabelMap, Volume
+
+__all__ = ["AnatomyBank"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnatomyBank:
+    """Several patients' anatomies, padded to a common shape about their middles.
+
+    Attributes:
+        grid: The common grid; its middle is the middle of every patient.
+        mu_map: Linear attenuation at one energy, ``(n, 1, x, y, z)`` [1/mm].
+        labels: Organ ids, ``(n, 1, x, y, z)``.
+        poor_labels: The same without `planar3d.organs.ABSENT_IN_POOR_SEGMENTATION`.
+    """
+
+    grid: Grid
+    mu_map: Float[Tensor, "n 1 x y z"]
+    labels: Integer[Tensor, "n 1 x y z"]
+    poor_labels: Integer[Tensor, "n 1 x y z"]
+
+    @classmethod
+    def from_patients(cls, patients: Sequence[Patient], *, energy_kev: float) -> AnatomyBank:
+        """Collect patients.
+
+        Args:
+            patients: At least one; all of one voxel spacing.
+            energy_kev: Energy of the mu-map [keV].
+
+        Raises:
+            ValueError: There is no patient, or the spacings differ.
+        """
+        if not patients:
+            raise ValueError("patients is empty; give at least one")
+        spacings = {p.grid.spacing_mm for p in patients}
+        if len(spacings) > 1:
+            raise ValueError(f"patients must share one voxel spacing, got {sorted(spacings)} mm; give all the same spacing_mm")
+        nx, ny, nz = (max(p.grid.shape[axis] for p in patients) for axis in range(3))
+        grid = Grid.centred((nx, ny, nz), patients[0].grid.spacing_mm, patients[0].grid.centre_mm)
+        mu_maps = [_padded(p.mu_map(energy_kev), grid.shape) for p in patients]
+        labels = [_padded(p.labels.to(torch.uint8), grid.shape) for p in patients]
+        poor = [_padded(p.without(ABSENT_IN_POOR_SEGMENTATION).labels.to(torch.uint8), grid.shape) for p in patients]
+        return cls(grid=grid, mu_map=torch.stack(mu_maps), labels=torch.stack(labels), poor_labels=torch.stack(poor))
+
+    def __len__(self) -> int:
+        return len(self.mu_map)
+
+    def to(self, device: torch.device | str) -> AnatomyBank:
+        """The same bank on another device."""
+        volumes = {name: getattr(self, name).to(device) for name in ("mu_map", "labels", "poor_labels")}
+        return replace(self, **volumes)
+
+    def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"]) -> tuple[LabelMap, LabelMap, Volume]:
+        """Anatomies for a batch.
+
+        Args:
+            index: Which anatomy each sample has, ``(b,)``.
+            poor: Whether the labels given lack what a poorer segmentation lacks, ``(b,)``.
+
+        Returns:
+            Labels, labels given, and mu-map [1/mm], each ``(b, 1, x, y, z)``.
+        """
+        index, poor = index.to(self.labels.device), poor.to(self.labels.device)
+        labels = self.labels[index].long()
+        given = torch.where(poor.view(-1, 1, 1, 1, 1), self.poor_labels[index].long(), labels)
+        return labels, given, self.mu_map[index]
+
+
+def _padded(volume: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """A volume ``(1, x, y, z)`` in the middle of a larger one of zeros."""
+    missing = [n - m for n, m in zip(shape, volume.shape[1:], strict=True)]
+    pads = [p for m in reversed(missing) for p in (m // 2, m - m // 2)]
+    return torch.nn.functional.pad(volume, pads)

@@ -1,0 +1,22 @@
+"""Images in and out. What is flipped between file and patient coordinates is flipped here."""
+
+from planar3d.io.metadata import parse_metadata
+from planar3d.io.nifti import write_planar_nifti
+from planar3d.io.planar_image import PlanarImage
+from planar3d.io.read import read_planar
+from planar3d.io.rebin import coverage, rebin
+from planar3d.io.volume import read_volume, resample_to, write_volume
+from planar3d.io.whole_file import whole_file
+
+__all__ = [
+    "PlanarImage",
+    "coverage",
+    "parse_metadata",
+    "read_planar",
+    "read_volume",
+    "rebin",
+    "resample_to",
+    "whole_file",
+    "write_planar_nifti",
+    "write_volume",
+]

@@ -1,0 +1,137 @@
+"""What a planar image needs beside its counts, as it stands in a JSON sidecar or comes from a user.
+
+Keys: ``camera``, ``isotope``, ``dwell_time_s`` are needed; ``pixel_mm`` [x, z], ``acquired_at`` (ISO 8601), ``distance_mm`` [anterior,
+posterior], ``sensitivity_cps_per_mbq`` and ``view_order`` may be there. A sidecar never holds who the patient is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from planar3d.io.planar_image import PlanarImage
+
+__all__ = ["KEYS", "REQUIRED", "VIEWS", "metadata_of", "parse_metadata", "read_sidecar", "require"]
+
+VIEWS = ("anterior", "posterior")
+REQUIRED = ("camera", "isotope", "dwell_time_s")
+KEYS = (*REQUIRED, "pixel_mm", "origin_mm", "acquired_at", "distance_mm", "sensitivity_cps_per_mbq", "view_order")
+
+
+def parse_metadata(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Values in their types; what is None is left out.
+
+    Args:
+        values: Key to value as JSON or a command line gives them.
+        source: Where they come from, for messages.
+
+    Raises:
+        ValueError: A key is not known or a value cannot be read.
+    """
+    unknown = sorted(set(values) - set(KEYS))
+    if unknown:
+        raise ValueError(f"{source} has the unknown key {unknown[0]!r}; known are {', '.join(KEYS)}: rename or remove it")
+    parsed = {}
+    for key, value in values.items():
+        if value is None:
+            continue
+        try:
+            parsed[key] = _PARSERS[key](value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{key} in {source} must be {_ALLOWED[key]}, got {value!r}; correct it") from error
+    return parsed
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Metadata of a JSON file; nothing where there is no file.
+
+    Raises:
+        ValueError: The file is no JSON object, or holds an unknown key or a value that cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"sidecar {path} is no valid JSON ({error}); correct it") from error
+    if not isinstance(values, dict):
+        raise ValueError(f'sidecar {path} must hold a JSON object, got {type(values).__name__}; write {{"camera": ..., "isotope": ...}}')
+    return parse_metadata(values, f"sidecar {path}")
+
+
+def require(metadata: Mapping[str, Any], source: str) -> None:
+    """Raise if a needed key is missing.
+
+    Raises:
+        ValueError: Camera, isotope or dwell time are missing.
+    """
+    missing = [key for key in REQUIRED if key not in metadata]
+    if missing:
+        raise ValueError(
+            f"{' and '.join(missing)} missing in {source}; add {'it' if len(missing) == 1 else 'them'} there or pass {missing[0]}=..."
+        )
+
+
+def metadata_of(image: PlanarImage) -> dict[str, Any]:
+    """What a sidecar of this image holds, ready for JSON."""
+    values = {
+        "camera": image.camera,
+        "isotope": image.isotope,
+        "dwell_time_s": image.dwell_time_s,
+        "pixel_mm": list(image.pixel_mm),
+        "acquired_at": image.acquired_at.isoformat() if image.acquired_at else None,
+        "distance_mm": list(image.distance_mm) if image.distance_mm else None,
+        "sensitivity_cps_per_mbq": image.sensitivity_cps_per_mbq,
+        "view_order": list(VIEWS),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _name(value: Any) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("no name")
+    return value.strip()
+
+
+def _number(value: Any) -> float:
+    """A number; a bool is none."""
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no number")
+    return float(value)
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    """Two numbers; one serves for both."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        first, second = value
+        return _number(first), _number(second)
+    return _number(value), _number(value)
+
+
+def _time(value: Any) -> datetime:
+    """A date and time."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _order(value: Any) -> tuple[str, str]:
+    """Which view comes first in the file."""
+    first, second = (str(v).lower() for v in value)
+    if {first, second} != set(VIEWS):
+        raise ValueError("not the two views")
+    return first, second
+
+
+_PARSERS = {
+    "camera": _name, "isotope": _name, "dwell_time_s": _number, "pixel_mm": _pair, "origin_mm": _pair, "acquired_at": _time,
+    "distance_mm": _pair, "sensitivity_cps_per_mbq": _number, "view_order": _order,
+}  # fmt: skip
+_ALLOWED = {
+    "camera": "a name such as 'siemens-melp'", "isotope": "a name such as 'Lu-177'", "dwell_time_s": "a number of seconds",
+    "pixel_mm": "one or two numbers (x, z) in mm", "origin_mm": "two numbers (x, z) in mm",
+    "acquired_at": "a time such as '2025-03-14T10:30:00'", "distance_mm": "one or two numbers (anterior, posterior) in mm",
+    "sensitivity_cps_per_mbq": "a number of cps/MBq", "view_order": "['anterior', 'posterior'] or the reverse",
+}  # fmt: skip

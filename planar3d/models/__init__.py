@@ -1,0 +1,7 @@
+"""Learned models as Lightning modules, and their weights on disk."""
+
+from planar3d.models.checkpoint import load_checkpoint_into, load_weights, save_weights
+from planar3d.models.precision import best_precision
+from planar3d.models.unet_module import UNetModule
+
+__all__ = ["UNetModule", "best_precision", "load_checkpoint_into", "load_weights", "save_weights"]

@@ -1,0 +1,119 @@
+"""Weights on disk: safetensors with the resolved configuration in the file, never a pickle.
+
+A weights file holds the tensors of one network and, as metadata, the JSON of the configuration that made it; the same JSON lies beside
+it for people. Files appear whole or not at all. Training checkpoints (``.ckpt``) are read with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["load_checkpoint_into", "load_weights", "save_weights"]
+
+FORMAT = "planar3d-weights-1"
+NET_PREFIX = "net."  # of the network's tensors in a Lightning checkpoint
+
+
+def save_weights(path: str | Path, net: nn.Module, config: Mapping[str, Any], *, dtype: torch.dtype | None = None) -> Path:
+    """Write the weights of a network and the configuration beside them.
+
+    Args:
+        path: File to write, ``*.safetensors``; the configuration goes to ``*.json`` beside it.
+        net: The network.
+        config: Resolved configuration, plain values only.
+        dtype: Floating dtype on disk, as ``torch.bfloat16`` for half the size; None keeps that of the network.
+
+    Returns:
+        The file written.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"path must end in .safetensors, got {path.name}")
+    text = json.dumps(config, indent=2)
+    tensors = {name: _stored(value, dtype) for name, value in net.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside, description = path.with_suffix(".safetensors.part"), path.with_suffix(".json.part")
+    description.write_text(text + "\n", encoding="utf-8")
+    save_file(tensors, beside, metadata={"format": FORMAT, "config": text})
+    os.replace(description, path.with_suffix(".json"))
+    os.replace(beside, path)
+    return path
+
+
+def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and configuration of a weights file.
+
+    Raises:
+        ValueError: The file is missing or was not written by `save_weights`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = _existing(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"checkpoint {path} is not a safetensors file ({error}); give one that planar3d.train wrote") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"checkpoint {path} does not hold planar3d weights; give one that planar3d.train wrote")
+    return tensors, json.loads(metadata["config"])
+
+
+def load_checkpoint_into(net: nn.Module, path: str | Path) -> None:
+    """Fill a network from a weights file or from a training checkpoint.
+
+    Args:
+        net: The network; it keeps its dtype and device.
+        path: A ``.safetensors`` file, or a ``.ckpt`` of Lightning whose averaged weights are taken.
+
+    Raises:
+        ValueError: The file is missing, unreadable or of another architecture.
+    """
+    path = _existing(path)
+    tensors = load_weights(path)[0] if path.suffix == ".safetensors" else _training_weights(path)
+    expected = net.state_dict()
+    missing = [k for k in expected if k not in tensors]
+    surplus = [k for k in tensors if k not in expected]
+    other = [k for k in expected if k in tensors and tensors[k].shape != expected[k].shape]
+    if missing or surplus or other:
+        raise ValueError(
+            f"checkpoint {path} is of another architecture: {len(missing)} tensors missing, {len(surplus)} not known and "
+            f"{len(other)} of another shape ({', '.join((missing + surplus + other)[:3])}); give the net options it was trained with"
+        )
+    net.load_state_dict(tensors)
+
+
+def _training_weights(path: Path) -> dict[str, Tensor]:
+    """The network's tensors in a Lightning checkpoint."""
+    from pickle import UnpicklingError
+
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint["state_dict"]
+    except (UnpicklingError, RuntimeError, KeyError, EOFError, TypeError) as error:
+        raise ValueError(f"checkpoint {path} cannot be read as a training checkpoint; give a .ckpt or .safetensors of planar3d") from error
+    return {name.removeprefix(NET_PREFIX): value for name, value in state.items() if name.startswith(NET_PREFIX)}
+
+
+def _existing(path: str | Path) -> Path:
+    """The path, if a file is there."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"checkpoint {path} is not there; give the .safetensors or .ckpt file that planar3d.train wrote")
+    return path
+
+
+def _stored(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """The tensor as it goes to disk."""
+    value = value.detach().cpu().contiguous()
+    return value.to(dtype) if dtype is not None and value.is_floating_point() else value

@@ -1,0 +1,61 @@
+"""Records: the plain tensors that a synthesis draws, kept with what is rendered from them.
+
+A component draws a record for one sample, without batch axis; `TensorRecord.stack` gives every tensor its leading ``b``. What is
+rendered is a deterministic function of the record and the anatomy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["TensorRecord"]
+
+Record = TypeVar("Record", bound="TensorRecord")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRecord:
+    """Base of the records: every field is a tensor, a record of tensors, or None where that component is left out."""
+
+    @classmethod
+    def stack(cls: type[Record], records: Sequence[Record]) -> Record:
+        """One batched record from records of single samples."""
+        return cls(**{f.name: _stacked([getattr(r, f.name) for r in records]) for f in fields(cls)})
+
+    def to(self: Record, device: torch.device | str, dtype: torch.dtype | None = None) -> Record:
+        """The same record on another device.
+
+        Args:
+            device: Where the tensors go.
+            dtype: Type of the floating-point tensors; as they are if None.
+        """
+        return type(self)(**{f.name: _moved(getattr(self, f.name), device, dtype) for f in fields(self)})
+
+    def __len__(self) -> int:
+        return next(len(value) for f in fields(self) if (value := getattr(self, f.name)) is not None)
+
+    def __getitem__(self: Record, index: slice) -> Record:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{name: None if value is None else value[index] for name, value in values.items()})
+
+
+def _stacked(values: list[Any]) -> Tensor | TensorRecord | None:
+    """Tensors or records of single samples as one with a leading batch axis."""
+    first = values[0]
+    if first is None:
+        return None
+    return type(first).stack(values) if isinstance(first, TensorRecord) else torch.stack(values)
+
+
+def _moved(value: Any, device: torch.device | str, dtype: torch.dtype | None) -> Any:
+    """A field on another device, integers and masks keeping their type."""
+    if value is None:
+        return None
+    if isinstance(value, TensorRecord):
+        return value.to(device, dtype)
+    return value.to(device=device, dtype=dtype if value.is_floating_point() else None)

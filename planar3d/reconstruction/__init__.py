@@ -1,0 +1,23 @@
+"""Reconstruction: from two views and the anatomy to an activity map with its uncertainty."""
+
+from planar3d.reconstruction.conjugate_view import ConjugateView
+from planar3d.reconstruction.mlem import MLEM, mlem_update
+from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.qplanar import QPlanar
+from planar3d.reconstruction.qplanar_em import QPlanarEM
+from planar3d.reconstruction.registration import OffsetPrior
+from planar3d.reconstruction.rigid_offset import RigidOffset
+
+__all__ = [
+    "MLEM",
+    "ConjugateView",
+    "OffsetPrior",
+    "OrganActivities",
+    "PlanarProblem",
+    "Posterior",
+    "QPlanar",
+    "QPlanarEM",
+    "RigidOffset",
+    "mlem_update",
+]

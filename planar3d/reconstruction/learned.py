@@ -1,0 +1,37 @@
+"""Reconstruction by a trained network: the baseline, corrected.
+
+``x_hat = s (sqrt(x0 / s) + net(channels))^2`` with the channels, baseline ``x0`` and scale ``s`` of `PhysicsInputs`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from planar3d.reconstruction.features import PhysicsInputs
+from planar3d.reconstruction.posterior import Posterior
+from planar3d.reconstruction.problem import PlanarProblem
+
+__all__ = ["UNetReconstruction"]
+
+
+class UNetReconstruction:
+    """A trained correction network as a reconstruction method.
+
+    Args:
+        net: Channels to residual, as `planar3d.nn.CorrectionUNet`; put into evaluation mode.
+        inputs: Makes the channels as in training.
+    """
+
+    name = "unet"
+
+    def __init__(self, *, net: nn.Module, inputs: PhysicsInputs) -> None:
+        self.net = net.eval()
+        self.inputs = inputs
+
+    @torch.no_grad()
+    def __call__(self, problem: PlanarProblem) -> Posterior:
+        """Reconstruct a batch."""
+        inputs = self.inputs(problem)
+        estimate = inputs.estimate(self.net(inputs.channels))
+        return Posterior(mean=estimate, expected_views=problem.projector(estimate))

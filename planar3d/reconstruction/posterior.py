@@ -1,0 +1,51 @@
+"""What a reconstruction method returns: an activity map and what is known of its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from planar3d.reconstruction.rigid_offset import RigidOffset
+from planar3d.shapes import ViewPair, Volume
+
+__all__ = ["OrganActivities", "Posterior"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganActivities:
+    """Total activity of each organ.
+
+    Attributes:
+        ids: Organ ids, those present in any sample of the batch, ascending, ``(k,)``.
+        activity_bq: ``(b, k)`` [Bq]; zero for an organ that a sample lacks.
+        standard_error_bq: ``(b, k)`` [Bq]; None where the method gives none.
+        covariance_bq2: ``(b, k, k)`` [Bq^2]; None where the method gives none.
+    """
+
+    ids: Integer[Tensor, " k"]
+    activity_bq: Float[Tensor, "b k"]
+    standard_error_bq: Float[Tensor, "b k"] | None = None
+    covariance_bq2: Float[Tensor, "b k k"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """An estimate of the activity in the position imaged.
+
+    Attributes:
+        mean: Activity map, ``(b, 1, x, y, z)`` [Bq/mL].
+        std: Standard deviation of the map as far as the method knows it, ``(b, 1, x, y, z)`` [Bq/mL]; None where it knows none.
+        samples: Draws from the posterior, ``(sample, b, 1, x, y, z)`` [Bq/mL]; None for a method that draws none.
+        organs: Activities per organ where the method estimates them itself.
+        expected_views: Expected counts of ``mean``, ``(b, view, x, z)``.
+        offset: Where the patient lay relative to the CT; None where it was not estimated.
+    """
+
+    mean: Volume
+    std: Volume | None = None
+    samples: Float[Tensor, "sample b 1 x y z"] | None = None
+    organs: OrganActivities | None = None
+    expected_views: ViewPair | None = None
+    offset: RigidOffset | None = None

@@ -1,0 +1,104 @@
+"""Train a network on synthetic acquisitions: ``python -m planar3d.train +experiment=unet_ps patient.ct=... patient.labels=...``.
+
+Without a patient's files the patient is a digital one. The run's folder holds the averaged weights (``weights.safetensors``), the
+configuration beside them, the course of the metrics and the checkpoints from which an interrupted run resumes.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from planar3d.config import announce, command
+from planar3d.models.checkpoint import load_checkpoint_into, save_weights
+
+__all__ = ["main", "train"]
+
+WEIGHTS = "weights.safetensors"
+
+
+@command("train")
+def main(cfg: DictConfig) -> None:
+    """Train, then tell what was written and what it is worth."""
+    started, folder = time.monotonic(), Path(cfg.output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        metrics = train(cfg)
+    except BaseException:
+        for made in (folder, Path(HydraConfig.get().runtime.output_dir)):
+            _remove_while_empty(made)
+        raise
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(
+        f"Validation NMAE {metrics['before']:.3f} before and {metrics['after']:.3f} after training, {metrics['baseline']:.3f} for the "
+        f"baseline, in {time.monotonic() - started:.0f} s"
+    )
+    announce(cfg.output_dir)
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Train as configured and write the weights.
+
+    Args:
+        cfg: Composed ``conf/train.yaml``.
+
+    Returns:
+        Validation NMAE ``before`` and ``after`` training and of the ``baseline``.
+    """
+    dtype = _dtype(cfg.weights_dtype)
+    seed_everything(cfg.seed, verbose=False)
+    data: LightningDataModule = instantiate(cfg.data, _convert_="all")
+    model: LightningModule = instantiate(cfg.model, _convert_="all")
+    weights = cfg.resume or cfg.checkpoint
+    if weights is not None:
+        load_checkpoint_into(model.net, weights)
+    trainer: Trainer = instantiate(cfg.trainer, callbacks=_values(cfg.callbacks), logger=instantiate(cfg.logger) or False, _convert_="all")
+    before = trainer.validate(model, datamodule=data, verbose=False)[0]
+    trainer.fit(model, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
+    after = trainer.validate(model, datamodule=data, verbose=False)[0]
+    if trainer.is_global_zero:
+        save_weights(Path(cfg.output_dir) / WEIGHTS, model.net, exported_config(cfg), dtype=dtype)
+    return {"before": before["val/nmae"], "after": after["val/nmae"], "baseline": after["val/nmae_baseline"]}
+
+
+def exported_config(cfg: DictConfig) -> dict[str, Any]:
+    """What made the weights, resolved, without the paths of this machine and of the patient's files."""
+    exported = cfg.copy()
+    OmegaConf.set_struct(exported, False)
+    for key in ("patient.ct", "patient.labels", "patient.label_scheme", "checkpoint", "resume", "output_dir"):
+        OmegaConf.update(exported, key, None)
+    resolved = OmegaConf.to_container(exported, resolve=True)
+    return {k: v for k, v in resolved.items() if k not in ("callbacks", "logger")} if isinstance(resolved, dict) else {}
+
+
+def _values(group: DictConfig | None) -> list[Any]:
+    """The instances of a group of named entries; null leaves one out."""
+    return [instantiate(entry, _convert_="all") for entry in (group or {}).values() if entry is not None]
+
+
+def _dtype(name: str | None) -> torch.dtype | None:
+    """The floating dtype of a name."""
+    allowed = {None: None, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in allowed:
+        raise ValueError(f"weights_dtype must be one of null, float32, float16 and bfloat16, got {name}")
+    return allowed[name]
+
+
+def _remove_while_empty(folder: Path) -> None:
+    """Remove the run's folder, and those around it below the working directory, as far as nothing came to be in them."""
+    here = Path.cwd()
+    while folder.is_dir() and folder != here and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent if here in folder.absolute().parents else here
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Patients on a common grid: nothing is lost, moved off the middle or mixed up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from planar3d.anatomy.patient import Patient
+from planar3d.data import AnatomyBank
+from planar3d.grid import Grid
+from planar3d.organs import BODY, organ_id
+
+ENERGY_KEV = 208.0
+
+
+def test_padding_keeps_each_patient_whole_and_in_the_middle(patients: list[Patient]) -> None:
+    bank = AnatomyBank.from_patients(patients, energy_kev=ENERGY_KEV)
+    assert bank.grid.shape == (16, 11, 15)
+    for k, patient in enumerate(patients):
+        margin = [(n - m) // 2 for n, m in zip(bank.grid.shape, patient.grid.shape, strict=True)]
+        inner = (..., *(slice(b, b + m) for b, m in zip(margin, patient.grid.shape, strict=True)))
+        assert torch.equal(bank.labels[k][inner].long(), patient.labels)
+        assert torch.equal(bank.mu_map[k][inner], patient.mu_map(ENERGY_KEV))
+        assert (bank.labels[k] > 0).sum() == (patient.labels > 0).sum()
+
+
+def test_poor_labels_lack_vessels_alone_here(patients: list[Patient]) -> None:
+    bank = AnatomyBank.from_patients(patients, energy_kev=ENERGY_KEV)
+    labels, given, mu_map = bank.select(torch.tensor([1, 1, 0]), torch.tensor([False, True, True]))
+    vessels = labels == organ_id("vessels")
+    assert torch.equal(given[0], labels[0])
+    assert (given[1:][vessels[1:]] == BODY).all()
+    assert torch.equal(given[~vessels], labels[~vessels])
+    assert torch.equal(labels[2], bank.labels[0].long())
+    assert torch.equal(mu_map[0], bank.mu_map[1])
+
+
+def test_different_spacings_are_told(patients: list[Patient]) -> None:
+    grid = patients[0].grid
+    other = replace(patients[0], grid=Grid.centred(grid.shape, 10.0))
+    with pytest.raises(ValueError, match="one voxel spacing"):
+        AnatomyBank.from_patients([patients[0], other], energy_kev=ENERGY_KEV)
+
+
+def test_no_patient_is_told() -> None:
+    with pytest.raises(ValueError, match="patients is empty"):
+        AnatomyBank.from_patients([], energy_kev=ENERGY_KEV)
