@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# One thread per core, and no more: the suite runs on small machines
+# As many threads as a small machine has cores
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: test lint demo clean
@@ -16,8 +16,15 @@ lint: $(INSTALLED)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+# A digital patient is imaged, a network is trained for that patient, and the activity is reconstructed with it
+DEMO := outputs/demo
+SCAN := $(DEMO)/acquisition
+PATIENT := patient.ct=$(SCAN)/ct.nii.gz patient.labels=$(SCAN)/labels.nii.gz
 demo: $(INSTALLED)
-	$(BIN)/python -m planar3d.simulate output_dir=outputs/demo/measurement
+	$(BIN)/python -m planar3d.simulate patient.seed=3 output_dir=$(SCAN)
+	$(BIN)/python -m planar3d.train +experiment=unet_ps $(PATIENT) trainer.max_epochs=4 output_dir=$(DEMO)/training
+	$(BIN)/python -m planar3d.reconstruct method=unet planar=$(SCAN)/planar.nii.gz $(PATIENT) \
+		checkpoint=$(DEMO)/training/weights.safetensors output_dir=$(DEMO)/reconstruction
 
 clean:
 	rm -rf .venv dist outputs multirun

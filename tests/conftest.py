@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,3 +49,73 @@ def sample_data() -> Path:
 def generator() -> torch.Generator:
     """A CPU generator seeded the same for every test."""
     return torch.Generator().manual_seed(0)
+
+
+def run_command(patch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
+    """Run a command in this process with the arguments that a shell would pass."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    patch.setattr(sys, "argv", [f"planar3d.{name}", *arguments])
+    importlib.import_module(f"planar3d.{name}").main()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Runs a command as the shell would, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name: str, *arguments: str) -> None:
+        run_command(monkeypatch, name, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def fails(run: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+    """Runs a command that must end with exit code 2, one sentence on stderr and no file; returns the sentence."""
+
+    def call(name: str, *arguments: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run(name, *arguments)
+        told = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+        assert ended.value.code == 2
+        assert len(told) == 1, told
+        assert told[0].startswith("error: ")
+        assert sorted(tmp_path.rglob("*")) == before
+        return told[0]
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An acquisition of a coarse digital patient."""
+    folder = tmp_path_factory.mktemp("simulated") / "acquisition"
+    with pytest.MonkeyPatch.context() as patch:
+        run_command(patch, "simulate", f"output_dir={folder}", "patient.spacing_mm=16.0", "patient.seed=3")
+    return folder
+
+
+@pytest.fixture
+def acquisition(simulated: Path, tmp_path: Path) -> Path:
+    """A copy of the acquisition that a test may spoil."""
+    return Path(shutil.copytree(simulated, tmp_path / "acquisition"))
+
+
+@pytest.fixture(scope="session")
+def given() -> Callable[..., list[str]]:
+    """Makes the arguments of reconstruct for an acquisition."""
+
+    def arguments(folder: Path, **changes: str) -> list[str]:
+        values = {
+            "planar": folder / "planar.nii.gz",
+            "patient.ct": folder / "ct.nii.gz",
+            "patient.labels": folder / "labels.nii.gz",
+            "output_dir": "out",
+        }
+        return [f"{key}={value}" for key, value in (values | changes).items()]
+
+    return arguments

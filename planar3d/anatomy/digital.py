@@ -88,17 +88,22 @@ def render_patient(habitus: Habitus, grid: Grid) -> Patient:
     labels = torch.zeros(shape, dtype=torch.int64)
     ct_hu = torch.zeros(shape)
     unseen = torch.ones(shape)  # share of each voxel that no part has filled yet
+    outline = torch.full(shape, torch.inf)
     width_mm = sum(grid.spacing_mm) / 3.0
     for index, part in enumerate(_parts(habitus, _reference_points(habitus, grid))):
         wall = part.wall(levels[index])
         identifier = organ_id(part.organ)
         labels = torch.where((labels == 0) & (wall < 0), identifier, labels)
+        outline = torch.minimum(outline, wall)
         share = (0.5 - wall / width_mm).clamp(0.0, 1.0) * unseen
         ct_hu = ct_hu + share * (part.hu + _ORGAN_HU_SPREAD * float(habitus.hu_shift[identifier % len(habitus.hu_shift)]))
         unseen = unseen - share
+    # Thin layers under the skin overlap within a voxel: the outline alone says how much of it is air.
+    filled = (0.5 - outline / width_mm).clamp(0.0, 1.0)
+    ct_hu = torch.lerp(torch.full(shape, AIR_HU), ct_hu / (1.0 - unseen).clamp(min=1e-6), filled)
     generator = torch.Generator().manual_seed(habitus.noise_seed)
     noise = _NOISE_HU * torch.randn(shape, generator=generator) * (labels > 0)
-    return Patient(grid=grid, ct_hu=(ct_hu + unseen * AIR_HU + noise)[None], labels=labels[None], name="digital")
+    return Patient(grid=grid, ct_hu=(ct_hu + noise)[None], labels=labels[None], name="digital")
 
 
 def _solve_levels(habitus: Habitus) -> dict[int, float]:

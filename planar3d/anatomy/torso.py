@@ -12,6 +12,8 @@ from planar3d.anatomy.implicit import Field, Points, Profile, Section
 
 __all__ = ["CAVITY", "LEAN_BODY", "SPINE_Y", "diaphragm", "fat_thickness"]
 
+THINNEST_FAT_MM = 5.0
+
 CAVITY = Section(
     half_width=Profile(
         {232: 30, 224: 48, 212: 66, 195: 84, 165: 103, 120: 116, 80: 122, 40: 124, 0: 122, -40: 114, -80: 109, -120: 106, -160: 92,
@@ -58,4 +60,4 @@ def fat_thickness(at: Points, fat_mm: float) -> Field:
     belly = torch.exp(-(((at.z + 70.0) / 95.0) ** 2))
     seat = torch.exp(-(((at.z + 200.0) / 60.0) ** 2))
     share = 0.5 + belly * (0.25 + 0.35 * front) + seat * (0.4 + 0.6 * behind)
-    return fat_mm * share.clamp(max=1.25)
+    return (fat_mm * share.clamp(max=1.25)).clamp(min=THINNEST_FAT_MM)

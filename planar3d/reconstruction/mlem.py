@@ -39,19 +39,22 @@ def mlem_update(x: Volume, projector: PlanarProjector, y: ViewPair, sensitivity:
     return torch.where(usable, x * projector.adjoint(ratio) / safe, torch.zeros_like(x))
 
 
-def mlem_iterate(problem: PlanarProblem, start: Volume, iterations: int) -> Volume:
+def mlem_iterate(problem: PlanarProblem, start: Volume, iterations: int, *, mask: BodyMask | None = None) -> Volume:
     """EM steps from a start, over the pixels that see the body and the voxels of the body.
 
     Args:
         problem: What is given.
         start: Activity to start from, ``(b, 1, x, y, z)`` [Bq/mL]; what is zero stays zero.
-        iterations: Number of EM steps.
+        iterations: Number of EM steps; none returns the start.
+        mask: Where activity may lie, ``(b, 1, x, y, z)``; the body if None.
     """
+    if iterations == 0:
+        return start
     y = problem.views * problem.seen
     sensitivity = problem.projector.adjoint(problem.seen)
-    x = start
+    x, mask = start, problem.body if mask is None else mask
     for _ in range(iterations):
-        x = mlem_update(x, problem.projector, y, sensitivity, problem.body)
+        x = mlem_update(x, problem.projector, y, sensitivity, mask)
     return x
 
 

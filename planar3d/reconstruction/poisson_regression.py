@@ -15,6 +15,7 @@ from torch import Tensor
 __all__ = ["fisher_covariance", "fit_amplitudes"]
 
 _EM_STEPS = 10
+_CONVERGED = 1e-7
 _SMALLEST_EIGENVALUE = 1e-6
 
 
@@ -24,7 +25,7 @@ def fit_amplitudes(P: Float[Tensor, "b k n"], y: Float[Tensor, "b n"], *, iterat
     Args:
         P: Expected counts of a unit of each amplitude, ``(b, k, n)``; an amplitude that a sample lacks has zeros and comes out as zero.
         y: Counts, ``(b, n)``.
-        iterations: Newton steps.
+        iterations: Newton steps at most; they end when no amplitude moves by more than 1e-7 of all counts.
     """
     Q, sums = _normalised(P)
     y = y.double()
@@ -33,7 +34,9 @@ def fit_amplitudes(P: Float[Tensor, "b k n"], y: Float[Tensor, "b n"], *, iterat
     for _ in range(_EM_STEPS):
         u = u * _back(Q, y / _expected(Q, u, y))
     for _ in range(iterations):
-        u = _newton_step(Q, u, y)
+        previous, u = u, _newton_step(Q, u, y)
+        if bool(((u - previous).abs() <= _CONVERGED * y.sum(dim=1, keepdim=True)).all()):
+            break
     return torch.where(sums > 0, u / sums.clamp(min=torch.finfo(sums.dtype).tiny), 0.0).to(P.dtype)
 
 

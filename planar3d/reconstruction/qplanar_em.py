@@ -31,7 +31,7 @@ class QPlanarEM:
 
     name = "qplanar_em"
 
-    def __init__(self, *, qplanar: QPlanar | None = None, iterations: int = 12, floor: float = 0.5) -> None:
+    def __init__(self, *, qplanar: QPlanar | None = None, iterations: int = 12, floor: float = 0.2) -> None:
         if iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {iterations}")
         if not 0 <= floor < 1:

@@ -42,11 +42,13 @@ class OffsetPrior:
     """Standard deviations of a Gaussian prior about no offset.
 
     Attributes:
-        translation_mm: Of each translation [mm].
+        translation_mm: Of the translations across the views, along x and z [mm].
+        depth_mm: Of the translation along y [mm]; small, because an estimate of it is mostly noise and the bed holds it.
         rotation_deg: Of each rotation [degree].
     """
 
     translation_mm: float = 4.0
+    depth_mm: float = 1.5
     rotation_deg: float = 2.0
 
 
@@ -102,7 +104,7 @@ class _Fit:
         self.unit = unit_maps(organ_masks(problem.organ_labels)[1].to(problem.views), problem.grid.voxel_volume_ml)
         self.pixels = problem.seen * _away_from_ends(problem.grid, problem.views)
         self.y = (problem.views * self.pixels).flatten(1)
-        self.prior_sd = self.y.new_tensor([prior.translation_mm] * 3 + [prior.rotation_deg] * 3)
+        self.prior_sd = self.y.new_tensor([prior.translation_mm, prior.depth_mm, prior.translation_mm, *[prior.rotation_deg] * 3])
         self.difference = self.y.new_tensor(_difference_steps(problem.grid))
 
     def step(self, q: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ from planar3d.nn import ActivityLoss, CorrectionUNet
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.qplanar_em import QPlanarEM
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*smaller than the logging interval")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
+]
 
 
 def make_module(*, lr: float = 3e-3) -> UNetModule:

@@ -1,0 +1,111 @@
+"""The training command: every experiment runs, starts from weights, resumes, and leaves whole files that hold no private path."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from planar3d import train
+from planar3d.config import CONFIG_DIR, open_unet
+from planar3d.models import load_weights, save_weights
+from planar3d.nn import CorrectionUNet
+
+Run = Callable[..., Path]
+
+SMALL = ["+debug=smoke", "patient.spacing_mm=40.0", "data.batch_size=1", "data.samples_per_epoch=2", "data.validation_samples=1"]
+POPULATION = [f"{key}.{name}" for key in ("data.patients", "data.validation_patients") for name in ("count=1", "spacing_mm=40.0")]
+MORE = {"unet_population": POPULATION}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
+]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Trains as the shell would, in an empty folder, and returns the folder written."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name: str, *arguments: str) -> Path:
+        GlobalHydra.instance().clear()
+        folder = tmp_path / name
+        monkeypatch.setattr(sys, "argv", ["planar3d.train", *SMALL, f"output_dir={folder}", f"hydra.run.dir={folder}", *arguments])
+        train.main()
+        return folder
+
+    return call
+
+
+def logged(folder: Path) -> list[dict[str, str]]:
+    """Rows of the course of the metrics."""
+    return list(csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("unet_*.yaml")))
+def test_every_experiment_trains_and_leaves_weights_that_reconstruct(experiment: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run("out", f"+experiment={experiment}", "trainer.log_every_n_steps=1", *MORE.get(experiment, []))
+    told = capsys.readouterr().out.splitlines()
+    assert {"weights.safetensors", "weights.json", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
+    assert "Validation NMAE" in told[-2]
+    assert told[-1].startswith("Wrote ")
+    assert str(folder) in told[-1]
+    assert open_unet(checkpoint=str(folder / "weights.safetensors")).name == "unet"
+    assert {"train/loss", "val/nmae", "val/nmae_baseline", "val/ssim_body"} <= set(logged(folder)[0])
+
+
+def test_training_goes_on_from_weights_and_from_a_checkpoint(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run("first", "weights_dtype=bfloat16")
+    assert all(t.dtype == torch.bfloat16 for t in load_weights(first / "weights.safetensors")[0].values())
+    second = run("second", f"checkpoint={first / 'weights.safetensors'}", "optimizer.lr=0.0", "model.scheduler=null")
+    for name, value in load_weights(second / "weights.safetensors")[0].items():
+        torch.testing.assert_close(value, load_weights(first / "weights.safetensors")[0][name].float(), rtol=1e-5, atol=1e-8, msg=name)
+    capsys.readouterr()
+    third = run("third", f"resume={first / 'checkpoints' / 'last.ckpt'}", "trainer.max_epochs=2", "trainer.log_every_n_steps=1")
+    assert max(int(row["epoch"]) for row in logged(third) if row["train/loss"]) == 1
+
+
+def test_the_exported_configuration_holds_no_path(tmp_path: Path) -> None:
+    secret = str(tmp_path / "MILLER_JANE.nii.gz")
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        given = [f"patient.ct={secret}", f"patient.labels={secret}", f"patient.label_scheme={secret}", f"checkpoint={secret}"]
+        cfg = compose("train", ["+experiment=unet_ps", f"output_dir={tmp_path}", *given])
+    text = json.dumps(train.exported_config(cfg))
+    assert "MILLER" not in text
+    assert str(tmp_path) not in text
+    assert cfg.patient.ct == secret
+
+
+@pytest.mark.parametrize(
+    ("argument", "word"),
+    [
+        ("checkpoint=nowhere.safetensors", "nowhere.safetensors"),
+        ("resume=nowhere.ckpt", "nowhere.ckpt"),
+        ("checkpoint=other.safetensors", "another architecture"),
+        ("weights_dtype=int8", "weights_dtype"),
+        ("data.batch_size=0", "batch_size"),
+    ],
+)
+def test_a_wrong_input_is_told_and_leaves_nothing(
+    argument: str, word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_weights(tmp_path / "other.safetensors", CorrectionUNet(in_channels=25, width=16), {})
+    before = sorted(tmp_path.rglob("*"))
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr(sys, "argv", ["planar3d.train", "+experiment=unet_ps", *SMALL, argument])
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err.strip().splitlines()
+    assert len(told) == 1
+    assert word in told[0]
+    assert sorted(tmp_path.rglob("*")) == before
