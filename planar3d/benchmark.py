@@ -8,7 +8,7 @@ Seeds are reserved: digital patients `RESERVED_PATIENT_SEEDS` and phantom seeds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class FilePatient:
     name: str
     ct: str
     labels: str
-    label_scheme: str = "auto"
+    label_scheme: str | Mapping[int, str] = "auto"
 
     @property
     def available(self) -> bool:
@@ -127,9 +127,7 @@ class Benchmark:
 
     def read(self, source: FilePatient) -> Patient:
         """A real anatomy on the working grid."""
-        return Patient.from_files(
-            source.ct, source.labels, label_scheme=source.label_scheme, spacing_mm=self.spacing_mm, name=source.name
-        )
+        return Patient.from_files(source.ct, source.labels, label_scheme=source.label_scheme, spacing_mm=self.spacing_mm, name=source.name)
 
     def cases(self, patient: Patient, index: int, *, name: str, real: bool) -> BenchmarkCases:
         """Image one anatomy with its biodistributions."""

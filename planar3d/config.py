@@ -70,7 +70,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                     task(cfg)
             finally:
                 # Hydra makes its folder before the task runs, which may have failed or written elsewhere
-                _remove_empty([folder, *folder.parents[: len(folder.parts) - len(Path.cwd().parts) - 1]])
+                _remove_empty([f for f in (folder, *folder.parents) if Path.cwd() in f.parents])
 
         main = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(checked)
 
@@ -110,6 +110,8 @@ def wrong_input(error: BaseException) -> str | None:
     """The sentence for the user if an error comes from what was given, or None if it is a bug."""
     if isinstance(error, InstantiationException):
         return _instantiation(error)
+    if isinstance(error, AttributeError):  # of a task that reads a key which its configuration does not have
+        return None
     if isinstance(error, HydraException | OmegaConfBaseException):
         chain = [error, *([error.__cause__] if isinstance(error.__cause__, HydraException | OmegaConfBaseException) else [])]
         return _one_line("\n".join(str(e) for e in chain))
@@ -127,7 +129,7 @@ def _instantiation(error: InstantiationException) -> str | None:
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown:
         where = f" of {full_key}" if full_key else ""
-        return f"config key {unknown.group(1)!r}{where} is not known; see the arguments in the error before it or the file in {CONFIG_DIR}"
+        return f"config key {unknown.group(1)!r}{where} is not known; remove it, or see the keys that are in the files of {CONFIG_DIR}"
     return wrong_input(cause) if cause is not None else None
 
 

@@ -56,6 +56,7 @@ SUMMARISED = (
 )
 PRINTED = ("nmae", "ssim", "ssim_body", "organ_error", "total_error")
 SMALLEST_ORGAN_ML = 5.0
+TABLE_WIDTH = 150  # even where the output goes to a file
 BOOTSTRAP_SEED = 0
 _NOT_ORGANS = {organ_id(name) for name in (*GROUPS["soft_tissue"], *LESIONS)}
 
@@ -63,8 +64,8 @@ _NOT_ORGANS = {organ_id(name) for name in (*GROUPS["soft_tissue"], *LESIONS)}
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Run, score, summarise, write."""
-    benchmark, methods = _benchmark(cfg), _methods(cfg)
-    console = Console(soft_wrap=True, highlight=False)
+    methods, benchmark = _methods(cfg), _benchmark(cfg)
+    console = Console(highlight=False)
     for name in benchmark.missing:
         console.print(f"Left out {name}: its files are not there; set PLANAR3D_DATA to the folder that holds them")
     tables: dict[str, list[Row]] = {"cases": [], "organs": [], "lesions": []}
@@ -82,7 +83,7 @@ def main(cfg: DictConfig) -> None:
         for name, rows in tables.items():
             if rows:
                 _write_csv(folder / f"{name}.csv", rows)
-    console.print(_printed(tables["summary"], benchmark.name))
+    Console(width=max(console.width, TABLE_WIDTH)).print(_printed(tables["summary"], benchmark.name))
     announce(cfg.output_dir)
 
 

@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from planar3d.config import announce, command
 from planar3d.models.checkpoint import load_checkpoint_into, save_weights
+from planar3d.models.unet_module import UNetModule
 
 __all__ = ["main", "train"]
 
@@ -36,12 +38,18 @@ def main(cfg: DictConfig) -> None:
         for made in (folder, Path(HydraConfig.get().runtime.output_dir)):
             _remove_while_empty(made)
         raise
+    _tell(folder, metrics, time.monotonic() - started)
+
+
+@rank_zero_only
+def _tell(folder: Path, metrics: dict[str, float], seconds: float) -> None:
+    """Closing lines: what the training is worth, and what was written where."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(
         f"Validation NMAE {metrics['before']:.3f} before and {metrics['after']:.3f} after training, {metrics['baseline']:.3f} for the "
-        f"baseline, in {time.monotonic() - started:.0f} s"
+        f"baseline, in {seconds:.0f} s"
     )
-    announce(cfg.output_dir)
+    announce(folder)
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -56,11 +64,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
     dtype = _dtype(cfg.weights_dtype)
     seed_everything(cfg.seed, verbose=False)
     data: LightningDataModule = instantiate(cfg.data, _convert_="all")
-    model: LightningModule = instantiate(cfg.model, _convert_="all")
+    model: UNetModule = instantiate(cfg.model, _convert_="all")
     weights = cfg.resume or cfg.checkpoint
     if weights is not None:
         load_checkpoint_into(model.net, weights)
-    trainer: Trainer = instantiate(cfg.trainer, callbacks=_values(cfg.callbacks), logger=instantiate(cfg.logger) or False, _convert_="all")
+    logger = instantiate(cfg.get("logger"), _convert_="all") or False
+    trainer: Trainer = instantiate(cfg.trainer, callbacks=_values(cfg.get("callbacks")), logger=logger, _convert_="all")
     before = trainer.validate(model, datamodule=data, verbose=False)[0]
     trainer.fit(model, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     after = trainer.validate(model, datamodule=data, verbose=False)[0]
@@ -75,8 +84,10 @@ def exported_config(cfg: DictConfig) -> dict[str, Any]:
     OmegaConf.set_struct(exported, False)
     for key in ("patient.ct", "patient.labels", "patient.label_scheme", "checkpoint", "resume", "output_dir"):
         OmegaConf.update(exported, key, None)
-    resolved = OmegaConf.to_container(exported, resolve=True)
-    return {k: v for k, v in resolved.items() if k not in ("callbacks", "logger")} if isinstance(resolved, dict) else {}
+    for key in ("callbacks", "logger"):
+        exported.pop(key, None)
+    resolved: Any = OmegaConf.to_container(exported, resolve=True)
+    return resolved
 
 
 def _values(group: DictConfig | None) -> list[Any]:

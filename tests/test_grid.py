@@ -43,7 +43,8 @@ def test_half_a_voxel_is_another_grid() -> None:
 
 @pytest.mark.parametrize(
     ("spelling", "name"),
-    [(s, "Lu-177") for s in ("Lu-177", "lu177", "177Lu", "177-LU", "Lu177")] + [(s, "Tc-99m") for s in ("Tc-99m", "99mTc", "tc99m", "99m-Tc")],
+    [(s, "Lu-177") for s in ("Lu-177", "lu177", "177Lu", "177-LU", "Lu177")]
+    + [(s, "Tc-99m") for s in ("Tc-99m", "99mTc", "tc99m", "99m-Tc")],
 )
 def test_radionuclides_are_found_however_they_are_written(spelling: str, name: str) -> None:
     assert Radionuclide.from_name(spelling).name == name

@@ -27,6 +27,7 @@ from planar3d.io import write_planar_nifti, write_volume
 from planar3d.organs import GROUPS, organ_id
 from planar3d.physics import GammaCamera, poisson
 from planar3d.simulate import planar_image
+from planar3d.units import BQ_PER_MBQ
 
 SEED = 177
 ANTERIOR_COUNTS = 7e5
@@ -75,8 +76,8 @@ def main() -> None:
     batch = Batch(activity=activity, views=views, mu_map=mu_map, labels=patient.labels[None], imaged_labels=patient.labels[None])
     write_planar_nifti(output / "planar.nii.gz", planar_image(batch, patient, camera, name="philips-megp", isotope="Lu-177"))
     write_volume(output / "truth.nii.gz", activity, patient.grid)
-    total_mbq = float(activity.sum()) * patient.grid.voxel_volume_ml / 1e6
-    print(f"{total_mbq:.1f} MBq in the field, dwell time {camera.dwell_time_s:.0f} s, {int(views[0, 0].sum())} anterior counts; wrote {output}")
+    total_mbq = float(activity.sum()) * patient.grid.voxel_volume_ml / BQ_PER_MBQ
+    print(f"{total_mbq:.1f} MBq in the field, dwell time {camera.dwell_time_s:.0f} s, {int(views[0, 0].sum())} counts; wrote {output}")
 
 
 if __name__ == "__main__":

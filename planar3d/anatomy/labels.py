@@ -139,16 +139,22 @@ def translate(labels: Integer[Tensor, "*shape"], scheme: LabelScheme) -> Integer
 
 
 def read_labels(
-    labels: Integer[Tensor, "1 x y z"], *, label_scheme: str | Path, header_names: Mapping[int, str], ct_hu: Float[Tensor, "1 x y z"]
+    labels: Integer[Tensor, "1 x y z"],
+    *,
+    label_scheme: str | Path | Mapping[int, str],
+    header_names: Mapping[int, str],
+    ct_hu: Float[Tensor, "1 x y z"],
 ) -> Integer[Tensor, "1 x y z"]:
     """Organ ids of a label map as a user hands it over.
 
     Args:
         labels: Ids as the file has them.
-        label_scheme: ``"auto"``, a name in `SCHEMES`, or the path of a JSON file.
+        label_scheme: ``"auto"``, a name in `SCHEMES`, the path of a JSON file, or a table of id to organ itself.
         header_names: Class names that the file's header holds, perhaps none.
         ct_hu: The CT on the same grid; judges between schemes [HU].
     """
+    if isinstance(label_scheme, Mapping):
+        return translate(labels, _scheme_from_names("given", dict(label_scheme)))
     if str(label_scheme) in SCHEMES:
         return translate(labels, SCHEMES[str(label_scheme)])
     if str(label_scheme) != "auto":

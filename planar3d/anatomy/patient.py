@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Patient:
         ct: str | Path,
         labels: str | Path,
         *,
-        label_scheme: str | Path = "auto",
+        label_scheme: str | Path | Mapping[int, str] = "auto",
         spacing_mm: float | Sequence[float] | None = None,
         fill_from_ct: bool = True,
         name: str = "patient",
@@ -59,7 +59,7 @@ class Patient:
             ct: CT in Hounsfield units.
             labels: Label map on the CT's grid.
             label_scheme: What the label ids mean: ``"auto"``, ``"totalsegmentator_v1"``, ``"totalsegmentator_v2"``, ``"head_glands"``,
-                or the path of a JSON file ``{"id": "organ", ...}``.
+                the path of a JSON file ``{"id": "organ", ...}``, or such a table itself.
             spacing_mm: Working spacing to resample to; None keeps the CT's [mm].
             fill_from_ct: Whether lungs and skeleton that the label map lacks are taken from the CT.
             name: What to call the patient; never an identifier.

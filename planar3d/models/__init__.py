@@ -2,6 +2,7 @@
 
 from planar3d.models.checkpoint import load_checkpoint_into, load_weights, save_weights
 from planar3d.models.precision import best_precision
+from planar3d.models.schedule import warm_up_cosine
 from planar3d.models.unet_module import UNetModule
 
-__all__ = ["UNetModule", "best_precision", "load_checkpoint_into", "load_weights", "save_weights"]
+__all__ = ["UNetModule", "best_precision", "load_checkpoint_into", "load_weights", "save_weights", "warm_up_cosine"]

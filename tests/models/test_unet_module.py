@@ -9,10 +9,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from torch.optim.lr_scheduler import OneCycleLR
 
 from planar3d.data import PhantomDataModule
-from planar3d.models import UNetModule, best_precision, load_checkpoint_into
+from planar3d.models import UNetModule, best_precision, load_checkpoint_into, warm_up_cosine
 from planar3d.nn import ActivityLoss, CorrectionUNet
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.qplanar_em import QPlanarEM
@@ -31,7 +30,7 @@ def make_module(*, lr: float = 3e-3) -> UNetModule:
         inputs=PhysicsInputs(baseline=QPlanarEM(iterations=1)),
         loss=ActivityLoss(organ=0.2),
         optimizer=partial(torch.optim.AdamW, lr=lr),
-        scheduler=partial(OneCycleLR, max_lr=lr),
+        scheduler=partial(warm_up_cosine, warm_up=0.2),
     )
 
 
@@ -96,8 +95,9 @@ def test_the_learning_rate_warms_up_and_ends_at_nothing(data: PhantomDataModule,
 
     make_trainer(tmp_path, epochs=5, callbacks=(Watch(),)).fit(make_module(), data)
     assert len(rates) == 10
-    assert rates[0] < 0.1 * max(rates)
-    assert rates[-1] < 0.01 * max(rates)
+    assert rates[0] == pytest.approx(0.5 * max(rates))
+    assert max(rates) == pytest.approx(3e-3)
+    assert rates[-1] < 0.05 * max(rates)
 
 
 def test_precision_is_one_that_lightning_knows() -> None:

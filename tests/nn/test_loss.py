@@ -35,7 +35,7 @@ def test_the_count_scale_does_not_matter(weights: tuple[float, float, float], ca
 
 
 def test_the_organ_term_does_not_see_activity_that_stays_in_its_organ(case: tuple[Tensor, Tensor, Tensor]) -> None:
-    estimate, truth, labels = case
+    _, truth, labels = case
     organ = ActivityLoss(voxel=0.0, organ=1.0)
     within = torch.ones_like(labels)
     shuffled = truth.flatten(1).flip(1).view_as(truth)

@@ -1,0 +1,79 @@
+"""Results appear whole or not at all, and what is told as a wrong input is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from planar3d.config import CONFIG_DIR, open_patient, output_folder, wrong_input
+from planar3d.grid import Grid
+
+
+def write_half(target: Path) -> None:
+    """Begin to write, and fail."""
+    with output_folder(target) as folder:
+        (folder / "x.txt").write_text("half")
+        raise RuntimeError("bug")
+
+
+def test_configuration_is_found_from_any_folder() -> None:
+    assert CONFIG_DIR.is_absolute()
+    assert (CONFIG_DIR / "train.yaml").is_file()
+
+
+def test_output_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b"
+    with output_folder(target, OmegaConf.create({"seed": 1})) as folder:
+        (folder / "x.txt").write_text("x")
+        assert not target.exists()
+    assert {path.name for path in target.iterdir()} == {"x.txt", "config.yaml"}
+    assert [path.name for path in target.parent.iterdir()] == ["b"]
+
+
+def test_failed_output_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="bug"):
+        write_half(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_output_leaves_earlier_results_and_success_keeps_other_files(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "x.txt").write_text("earlier")
+    (target / "mine.txt").write_text("mine")
+    with pytest.raises(RuntimeError, match="bug"):
+        write_half(target)
+    assert (target / "x.txt").read_text() == "earlier"
+    with output_folder(target) as folder:
+        (folder / "x.txt").write_text("later")
+    assert (target / "x.txt").read_text() == "later"
+    assert (target / "mine.txt").read_text() == "mine"
+
+
+def test_a_check_of_the_library_is_a_wrong_input_and_a_failure_elsewhere_is_none() -> None:
+    with pytest.raises(ValueError, match="shape") as checked:
+        Grid(shape=(0, 1, 1), spacing_mm=(1.0, 1.0, 1.0), origin_mm=(0.0, 0.0, 0.0))
+    assert wrong_input(checked.value) == str(checked.value)
+    with pytest.raises(ValueError, match="invalid literal") as broken:
+        int("x")
+    broken.value.__traceback__ = None
+    assert wrong_input(broken.value) is None
+
+
+def test_missing_file_is_a_wrong_input_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        (tmp_path / "absent.txt").read_text()
+    assert "absent.txt" in (wrong_input(error.value) or "")
+
+
+def test_patient_without_files_is_digital_and_depends_on_the_seed_alone() -> None:
+    first, again, other = (open_patient(spacing_mm=32.0, seed=seed) for seed in (1, 1, 2))
+    assert first.ct_hu.equal(again.ct_hu)
+    assert not first.ct_hu.equal(other.ct_hu)
+
+
+def test_patient_of_one_file_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"patient\.labels is required together with patient\.ct"):
+        open_patient(ct="ct.nii.gz")
