@@ -2,13 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# As many threads as a small machine has cores
-export OMP_NUM_THREADS ?= 2
 
 .PHONY: test lint demo clean
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -22,7 +20,8 @@ SCAN := $(DEMO)/acquisition
 PATIENT := patient.ct=$(SCAN)/ct.nii.gz patient.labels=$(SCAN)/labels.nii.gz
 demo: $(INSTALLED)
 	$(BIN)/python -m planar3d.simulate patient.seed=3 output_dir=$(SCAN)
-	$(BIN)/python -m planar3d.train +experiment=unet_ps $(PATIENT) trainer.max_epochs=4 output_dir=$(DEMO)/training
+	$(BIN)/python -m planar3d.train +experiment=unet_ps $(PATIENT) checkpoint=unet_population_8mm trainer.max_epochs=3 \
+		output_dir=$(DEMO)/training
 	$(BIN)/python -m planar3d.reconstruct method=unet planar=$(SCAN)/planar.nii.gz $(PATIENT) \
 		checkpoint=$(DEMO)/training/weights.safetensors output_dir=$(DEMO)/reconstruction
 

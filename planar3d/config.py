@@ -1,4 +1,5 @@
-"""What every command shares: where the configuration lies, how a wrong input is told, and how results come to be on disk whole.
+"""What every command shares: where the configuration lies, how a wrong input is told, and what a
+configuration names.
 
 A command is a task decorated with `command`. A wrong input (a `ValueError` of this library, a file that cannot be read or written, a
 configuration that does not compose) ends it with one sentence on stderr and exit code 2. Anything else is a bug and keeps its traceback.
@@ -9,10 +10,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,22 +22,18 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
 from planar3d.models.checkpoint import load_checkpoint_into, load_weights
 from planar3d.reconstruction.learned import UNetReconstruction
+from planar3d.results import remove_empty
 
 __all__ = [
     "CONFIG_DIR",
-    "announce",
     "command",
     "open_patient",
     "open_unet",
-    "output_folder",
-    "stages",
     "trained_spacing_mm",
     "wrong_input",
 ]
@@ -70,7 +65,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                     task(cfg)
             finally:
                 # Hydra makes its folder before the task runs, which may have failed or written elsewhere
-                _remove_empty([f for f in (folder, *folder.parents) if Path.cwd() in f.parents])
+                remove_empty([f for f in (folder, *folder.parents) if Path.cwd() in f.parents])
 
         main = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(checked)
 
@@ -153,7 +148,7 @@ def open_patient(
     *,
     ct: str | None = None,
     labels: str | None = None,
-    label_scheme: str = "auto",
+    label_scheme: str | Mapping[int, str] = "auto",
     spacing_mm: float | None = 8.0,
     seed: int = 0,
     fill_from_ct: bool = True,
@@ -163,7 +158,7 @@ def open_patient(
     Args:
         ct: NIfTI file of the CT [HU].
         labels: NIfTI file of the label map on the grid of the CT.
-        label_scheme: What the ids of the label map mean: ``"auto"``, a scheme's name or a JSON file.
+        label_scheme: What the ids of the label map mean: ``"auto"``, a scheme's name, a JSON file, or a table of id to organ.
         spacing_mm: Voxel edge of the working grid; None keeps that of the CT [mm].
         seed: Which digital patient.
         fill_from_ct: Whether to label lungs and bone from the CT where the label map has none.
@@ -215,74 +210,3 @@ def _is_ours(node: Any) -> bool:
         target = node.get("_target_", "planar3d.")
         return isinstance(target, str) and target.startswith("planar3d.") and all(_is_ours(value) for value in node.values())
     return not isinstance(node, list) or all(_is_ours(value) for value in node)
-
-
-@contextmanager
-def output_folder(path: str | Path, cfg: DictConfig | None = None) -> Iterator[Path]:
-    """A folder to write into that takes its name only once everything in it is whole.
-
-    Files land in a hidden folder beside ``path`` and move there when the block ends well. When it does not, nothing is left behind.
-
-    Args:
-        path: Where the files shall be. Existing files of other names in it stay.
-        cfg: Configuration to keep with them, resolved, as ``config.yaml``.
-
-    Raises:
-        ValueError: The folder cannot be made or written to.
-    """
-    target = Path(path).expanduser().absolute()
-    made = [folder for folder in target.parents if not folder.exists()]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and not (target.is_dir() and os.access(target, os.W_OK)):
-            raise PermissionError(13, "it is not a folder that can be written to", str(target))
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        _remove_empty(made)
-        raise ValueError(f"output_dir {str(path)!r} cannot be written: {error.strerror}; give a folder that you may write to") from error
-    try:
-        yield partial
-        if cfg is not None:
-            (partial / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        _remove_empty(made)
-        raise
-    target.mkdir(exist_ok=True)
-    for item in partial.iterdir():
-        item.replace(target / item.name)
-    partial.rmdir()
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove folders, given innermost first, as far as they exist and are empty."""
-    for folder in folders:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-@contextmanager
-def stages(total: int) -> Iterator[Callable[[str], None]]:
-    """Progress over the stages of a command, on stderr.
-
-    Args:
-        total: Number of stages; call what is yielded with a description as each begins.
-    """
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Starting", total=total)
-        begun = 0
-
-        def stage(description: str) -> None:
-            nonlocal begun
-            progress.update(task, description=description, completed=begun)
-            begun += 1
-
-        yield stage
-
-
-def announce(path: str | Path) -> None:
-    """Closing line of a command: what it wrote and where."""
-    folder = Path(path).expanduser()
-    names = ", ".join(sorted(item.name for item in folder.iterdir() if not item.name.startswith(".")))
-    Console(soft_wrap=True, highlight=False).print(f"Wrote {names} to {folder}/", markup=False)

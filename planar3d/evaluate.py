@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from planar3d.benchmark import Benchmark, BenchmarkCases
-from planar3d.config import announce, command, output_folder, stages
+from planar3d.config import command
 from planar3d.metrics import (
     bootstrap_mean,
     interval_coverage,
@@ -36,6 +36,7 @@ from planar3d.metrics.calibration import LEVELS
 from planar3d.metrics.quantification import OrganErrors
 from planar3d.organs import GROUPS, LESIONS, organ_id, organ_name
 from planar3d.reconstruction.posterior import Posterior
+from planar3d.results import announce, output_folder, stages
 
 __all__ = ["main", "score", "summarise"]
 

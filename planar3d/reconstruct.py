@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from planar3d.anatomy.patient import Patient
-from planar3d.config import announce, command, output_folder, stages, trained_spacing_mm
+from planar3d.config import command, trained_spacing_mm
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage, read_planar, rebin, resample_to, write_volume
 from planar3d.io.volume import load_nifti
@@ -26,6 +26,7 @@ from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.report import organ_table, write_organ_table
+from planar3d.results import announce, output_folder, stages
 from planar3d.visualization import reconstruction_sheet, save_sheet
 
 __all__ = ["camera_of", "main", "pose", "working_grid"]
@@ -42,7 +43,7 @@ def main(cfg: DictConfig) -> None:
         image = read_planar(cfg.planar, **cfg.acquisition)
         camera = camera_of(image, scatter=cfg.scatter)
         stage("Reading the anatomy")
-        patient = instantiate(cfg.patient)
+        patient = instantiate(cfg.patient, _convert_="all")
         stage("Setting up the camera before the patient")
         method = instantiate(cfg.method, _convert_="all")
         problem = pose(image, camera, patient, spacing_mm=_spacing_mm(cfg), scanner=cfg.scanner, device=_device(cfg.device))

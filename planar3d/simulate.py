@@ -14,10 +14,11 @@ from omegaconf import DictConfig
 
 from planar3d.anatomy.patient import Patient
 from planar3d.batch import Batch
-from planar3d.config import announce, command, output_folder, stages
+from planar3d.config import command
 from planar3d.io import PlanarImage, write_planar_nifti, write_volume
 from planar3d.io.label_map import write_label_map
 from planar3d.physics.gamma_camera import GammaCamera
+from planar3d.results import announce, output_folder, stages
 from planar3d.simulation import PlanarSimulator
 
 __all__ = ["main", "planar_image", "write_acquisition"]
@@ -33,7 +34,7 @@ def main(cfg: DictConfig) -> None:
             camera=camera, synthesizer=instantiate(cfg.phantom, _convert_="all"), anterior_counts=cfg.anterior_counts
         )
         stage("Making the patient")
-        patient = instantiate(cfg.patient)
+        patient = instantiate(cfg.patient, _convert_="all")
         stage("Imaging")
         batch = simulator.simulate(
             labels=patient.labels[None],

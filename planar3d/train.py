@@ -15,12 +15,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
-from planar3d.config import announce, command
+from planar3d.config import command
 from planar3d.models.checkpoint import load_checkpoint_into, save_weights
 from planar3d.models.unet_module import UNetModule
+from planar3d.results import announce, without_paths
 
 __all__ = ["main", "train"]
 
@@ -79,15 +80,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def exported_config(cfg: DictConfig) -> dict[str, Any]:
-    """What made the weights, resolved, without the paths of this machine and of the patient's files."""
-    exported = cfg.copy()
-    OmegaConf.set_struct(exported, False)
-    for key in ("patient.ct", "patient.labels", "patient.label_scheme", "checkpoint", "resume", "output_dir"):
-        OmegaConf.update(exported, key, None)
-    for key in ("callbacks", "logger"):
-        exported.pop(key, None)
-    resolved: Any = OmegaConf.to_container(exported, resolve=True)
-    return resolved
+    """What made the weights, without the paths of this machine and of the patient's files."""
+    return {key: value for key, value in without_paths(cfg).items() if key not in ("callbacks", "logger")}
 
 
 def _values(group: DictConfig | None) -> list[Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from planar3d.config import CONFIG_DIR, open_patient, output_folder, wrong_input
+from planar3d.config import CONFIG_DIR, open_patient, wrong_input
 from planar3d.grid import Grid
+from planar3d.results import output_folder
 
 
 def write_half(target: Path) -> None:
@@ -77,3 +78,22 @@ def test_patient_without_files_is_digital_and_depends_on_the_seed_alone() -> Non
 def test_patient_of_one_file_alone_is_refused() -> None:
     with pytest.raises(ValueError, match=r"patient\.labels is required together with patient\.ct"):
         open_patient(ct="ct.nii.gz")
+
+
+def test_configuration_kept_with_results_names_no_file_of_the_patient(tmp_path: Path) -> None:
+    cfg = OmegaConf.create(
+        {
+            "planar": "/data/Doe_Jane/planar.dcm",
+            "patient": {"ct": "Doe_Jane.nii.gz", "labels": "Doe/seg.nii.gz", "label_scheme": "auto", "spacing_mm": 8.0},
+            "benchmark": {"patients": [{"ct": "/data/Doe/ct.nii.gz", "label_scheme": {1: "liver"}}]},
+            "checkpoint": "unet_population_8mm",
+        }
+    )
+    with output_folder(tmp_path / "out", cfg):
+        pass
+    text = (tmp_path / "out" / "config.yaml").read_text()
+    assert "Doe" not in text
+    kept = OmegaConf.load(tmp_path / "out" / "config.yaml")
+    assert kept.checkpoint == "unet_population_8mm"
+    assert kept.patient.label_scheme == "auto"
+    assert kept.benchmark.patients[0].label_scheme == {1: "liver"}

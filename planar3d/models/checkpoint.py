@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["load_checkpoint_into", "load_weights", "save_weights"]
+__all__ = ["load_checkpoint_into", "load_weights", "save_weights", "shipped_weights"]
 
 FORMAT = "planar3d-weights-1"
+SHIPPED = Path(__file__).parents[1] / "weights"
 NET_PREFIX = "net."  # of the network's tensors in a Lightning checkpoint
 
 
@@ -33,7 +34,7 @@ def save_weights(path: str | Path, net: nn.Module, config: Mapping[str, Any], *,
     Returns:
         The file written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -43,7 +44,7 @@ def save_weights(path: str | Path, net: nn.Module, config: Mapping[str, Any], *,
     path.parent.mkdir(parents=True, exist_ok=True)
     beside, description = path.with_suffix(".safetensors.part"), path.with_suffix(".json.part")
     description.write_text(text + "\n", encoding="utf-8")
-    save_file(tensors, beside, metadata={"format": FORMAT, "config": text})
+    beside.write_bytes(save(tensors, metadata={"format": FORMAT, "config": text}))
     os.replace(description, path.with_suffix(".json"))
     os.replace(beside, path)
     return path
@@ -105,11 +106,17 @@ def _training_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix(NET_PREFIX): value for name, value in state.items() if name.startswith(NET_PREFIX)}
 
 
+def shipped_weights() -> dict[str, Path]:
+    """Weights that come with the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
 def _existing(path: str | Path) -> Path:
-    """The path, if a file is there."""
-    path = Path(path)
+    """The path, or that of shipped weights by their name, if a file is there."""
+    path = shipped_weights().get(str(path), Path(path))
     if not path.is_file():
-        raise ValueError(f"checkpoint {path} is not there; give the .safetensors or .ckpt file that planar3d.train wrote")
+        names = "".join(f", or {name}, which comes with planar3d" for name in shipped_weights())
+        raise ValueError(f"checkpoint {path} is not there; give the .safetensors or .ckpt file that planar3d.train wrote{names}")
     return path
 
 

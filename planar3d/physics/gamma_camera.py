@@ -9,6 +9,7 @@ each view to the middle of the grid along y.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 
@@ -48,13 +49,15 @@ class GammaCamera(nn.Module):
         sensitivity_cps_per_mbq: float,
         dwell_time_s: float,
         energy_kev: float,
-        distance_mm: tuple[float, float] = (200.0, 200.0),
+        distance_mm: Sequence[float] = (200.0, 200.0),
         scatter: ObjectScatter | None = None,
     ) -> None:
         super().__init__()
         for name, value in (("sensitivity_cps_per_mbq", sensitivity_cps_per_mbq), ("dwell_time_s", dwell_time_s)):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}; give the calibrated figure of your camera")
+        if len(distance_mm) != 2 or not all(d > 0 for d in distance_mm):
+            raise ValueError(f"distance_mm must hold two positive distances, anterior and posterior, got {distance_mm}")
         self.response = response
         self.sensitivity_cps_per_mbq = sensitivity_cps_per_mbq
         self.dwell_time_s = dwell_time_s
@@ -69,7 +72,7 @@ class GammaCamera(nn.Module):
         *,
         isotope: str,
         dwell_time_s: float,
-        distance_mm: tuple[float, float] = (200.0, 200.0),
+        distance_mm: Sequence[float] = (200.0, 200.0),
         sensitivity_cps_per_mbq: float | None = None,
         scatter: bool = True,
     ) -> GammaCamera:

@@ -17,6 +17,7 @@ photons that a uniform body would have there. Blur is not corrected.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,7 +51,7 @@ class ConjugateView:
 
     name = "conjugate_view"
 
-    def __init__(self, *, source_organs: tuple[str, ...] = SOURCE_ORGANS, ring_mm: float = 16.0, least_own: float = 0.2) -> None:
+    def __init__(self, *, source_organs: Sequence[str] = SOURCE_ORGANS, ring_mm: float = 16.0, least_own: float = 0.2) -> None:
         if ring_mm <= 0:
             raise ValueError(f"ring_mm must be positive, got {ring_mm}")
         self.source_ids = tuple(organ_id(name) for name in source_organs)

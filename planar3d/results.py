@@ -1,0 +1,107 @@
+"""What a command leaves behind and tells: folders that appear whole or not at all, the configuration kept with them, and progress."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+__all__ = ["announce", "output_folder", "remove_empty", "stages", "without_paths"]
+
+_PATH_KEYS = {"ct", "labels", "label_scheme", "planar", "checkpoint", "checkpoints", "resume", "output_dir"}
+
+
+@contextmanager
+def output_folder(path: str | Path, cfg: DictConfig | None = None) -> Iterator[Path]:
+    """A folder to write into that takes its name only once everything in it is whole.
+
+    Files land in a hidden folder beside ``path`` and move there when the block ends well. When it does not, nothing is left behind.
+
+    Args:
+        path: Where the files shall be. Existing files of other names in it stay.
+        cfg: Configuration to keep with them as ``config.yaml``, without paths.
+
+    Raises:
+        ValueError: The folder cannot be made or written to.
+    """
+    target = Path(path).expanduser().absolute()
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not (target.is_dir() and os.access(target, os.W_OK)):
+            raise PermissionError(13, "it is not a folder that can be written to", str(target))
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        remove_empty(made)
+        raise ValueError(f"output_dir {str(path)!r} cannot be written: {error.strerror}; give a folder that you may write to") from error
+    try:
+        yield partial
+        if cfg is not None:
+            (partial / "config.yaml").write_text(OmegaConf.to_yaml(without_paths(cfg)))
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        remove_empty(made)
+        raise
+    target.mkdir(exist_ok=True)
+    for item in partial.iterdir():
+        item.replace(target / item.name)
+    partial.rmdir()
+
+
+def without_paths(cfg: DictConfig) -> dict[str, Any]:
+    """A configuration, resolved, with the paths of this machine and of the patient's files set to None: they may carry a name."""
+    return _pathless(OmegaConf.to_container(cfg, resolve=True))
+
+
+def _pathless(node: Any) -> Any:
+    """The same for a part of a configuration."""
+    if isinstance(node, dict):
+        return {key: None if key in _PATH_KEYS and _is_path(value) else _pathless(value) for key, value in node.items()}
+    return [_pathless(value) for value in node] if isinstance(node, list) else node
+
+
+def _is_path(value: Any) -> bool:
+    """Whether a value names a file or folder, not a built-in choice."""
+    return isinstance(value, str) and ("/" in value or os.sep in value or Path(value).suffix != "")
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, given innermost first, as far as they exist and are empty."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+@contextmanager
+def stages(total: int) -> Iterator[Callable[[str], None]]:
+    """Progress over the stages of a command, on stderr.
+
+    Args:
+        total: Number of stages; call what is yielded with a description as each begins.
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Starting", total=total)
+        begun = 0
+
+        def stage(description: str) -> None:
+            nonlocal begun
+            progress.update(task, description=description, completed=begun)
+            begun += 1
+
+        yield stage
+
+
+def announce(path: str | Path) -> None:
+    """Closing line of a command: what it wrote and where."""
+    folder = Path(path).expanduser()
+    names = ", ".join(sorted(item.name for item in folder.iterdir() if not item.name.startswith(".")))
+    Console(soft_wrap=True, highlight=False).print(f"Wrote {names} to {folder}/", markup=False)
