@@ -6,11 +6,13 @@ activity Bq s/mL and absorbed dose Gy; a name carries its unit (``spacing_mm``).
 
 __all__ = [
     "BQ_PER_GBQ",
+    "BQ_PER_KBQ",
     "BQ_PER_MBQ",
     "EV_PER_KEV",
     "FWHM_PER_SIGMA",
     "MM3_PER_ML",
     "MM_PER_CM",
+    "MS_PER_SECOND",
     "PER_MM_PER_PER_CM",
     "SECONDS_PER_DAY",
     "SECONDS_PER_HOUR",
@@ -19,9 +21,11 @@ __all__ = [
 MM_PER_CM = 10.0
 PER_MM_PER_PER_CM = 0.1
 MM3_PER_ML = 1000.0
+BQ_PER_KBQ = 1e3
 BQ_PER_MBQ = 1e6
 BQ_PER_GBQ = 1e9
 EV_PER_KEV = 1e3
+MS_PER_SECOND = 1e3
 SECONDS_PER_HOUR = 3600.0
 SECONDS_PER_DAY = 86400.0
 FWHM_PER_SIGMA = 2.354820045030949  # 2 sqrt(2 ln 2), full width at half maximum of a Gaussian of unit standard deviation

@@ -19,6 +19,7 @@ from torch import Tensor
 from planar3d.grid import Grid
 from planar3d.io.whole_file import whole_file
 from planar3d.shapes import ViewPair, Volume
+from planar3d.units import BQ_PER_KBQ
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,6 @@ RESIDUAL_LIMIT = 4.0
 BRIGHTEST = 99.7  # percentile that ends a colour scale; a single hot pixel shall not darken the rest
 OPAQUE_FROM = 0.12  # fraction of the colour scale from which activity hides the CT
 CT_WINDOW_HU = (-300.0, 350.0)
-BQ_PER_KBQ = 1000.0
 GAMMA = 0.5
 PANEL_INCH = 3.0  # height of a view on the sheet
 LEAST_WIDTH_INCH = 1.7  # that a panel's title fits

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planar3d.radionuclide import RADIONUCLIDES, Radionuclide
+from planar3d.units import MS_PER_SECOND
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 __all__ = ["COLLIMATORS", "acquired_at", "camera", "counts", "distance_mm", "dwell_time_s", "energy_window", "frame_vector", "isotope"]
 
-MS_PER_SECOND = 1000.0  # Actual Frame Duration is in milliseconds
 
 MAKERS = {"siemens": ("SIEMENS",), "ge": ("GE", "GENERAL"), "philips": ("PHILIPS", "ADAC"), "mediso": ("MEDISO",)}
 COLLIMATORS = {
@@ -98,7 +98,7 @@ def dwell_time_s(header: Dataset) -> float:
     if "WHOLE BODY" not in kind:
         if duration is None:
             raise ValueError("the DICOM header has no Actual Frame Duration; pass dwell_time_s=... in seconds")
-        return float(duration) / MS_PER_SECOND
+        return float(duration) / MS_PER_SECOND  # Actual Frame Duration is in milliseconds
     velocity = float(header.get("ScanVelocity") or 0.0)
     if velocity <= 0 and header.get("ScanLength") and duration:
         velocity = float(header.ScanLength) / (float(duration) / MS_PER_SECOND)

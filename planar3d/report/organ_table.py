@@ -20,12 +20,11 @@ from planar3d.grid import Grid
 from planar3d.io.whole_file import whole_file
 from planar3d.organs import BACKGROUND, organ_name
 from planar3d.shapes import LabelMap, Volume
-from planar3d.units import BQ_PER_MBQ
+from planar3d.units import BQ_PER_KBQ, BQ_PER_MBQ
 
 __all__ = ["TOTAL", "UNITS", "OrganRow", "organ_table", "write_organ_table"]
 
 TOTAL = "total"
-BQ_PER_KBQ = 1000.0
 UNITS = {
     "volume_ml": "mL",
     "activity_mbq": "MBq",
