@@ -58,7 +58,8 @@ def test_a_method_is_given_the_anatomy_that_has_not_moved() -> None:
     cases = next(iter(benchmark()))
     still = digital_patient(900000, spacing_mm=16.0)
     assert torch.equal(cases.problem.labels[0], still.labels)
-    assert not torch.equal(cases.truth.imaged_labels[0], still.labels)
+    moved = [not torch.equal(imaged, still.labels) for imaged in cases.truth.imaged_labels]
+    assert any(moved)
 
 
 def test_a_scaled_activity_is_what_the_counts_come_from() -> None:
@@ -71,7 +72,7 @@ def test_a_scaled_activity_is_what_the_counts_come_from() -> None:
 def test_seeds_that_training_may_draw_are_refused() -> None:
     with pytest.raises(ValueError, match=r"digital_seeds \[3\] are not reserved"):
         benchmark(digital_seeds=[3])
-    assert FIRST_PHANTOM_SEED > 2**32
+    assert 2**31 <= FIRST_PHANTOM_SEED < FIRST_PHANTOM_SEED + 100_000 < 2**32
 
 
 def test_sample_k_does_not_depend_on_the_batch() -> None:

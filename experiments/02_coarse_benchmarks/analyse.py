@@ -18,7 +18,8 @@ COLUMNS = {
     "error_kidneys": "kidney error",
     "error_spleen": "spleen error",
     "organ_error": "mean organ error",
-    "total_error": "total error",
+    "total_bias": "total, signed",
+    "total_error": "total, absolute",
 }
 HERE = Path(__file__).parent
 

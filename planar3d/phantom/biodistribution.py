@@ -1,8 +1,9 @@
 """Biodistributions: the activity concentration of every organ of one patient at one time after injection.
 
-``c = A f(t) / V`` with ``f(t) = f_0 e^(s z) 2^(-t / T)``: A the administered activity, f_0 the share extrapolated to injection, V the
-reference volume, z a standard normal per patient and T a log-normal half-time cut off at the physical half-life. A share belongs to a
-reference volume, so that an organ which the field of view cuts has only its part.
+``c = A f(t) / V`` with ``f(t) = f_24 e^(s z) 2^(-(t - 24 h) / T)``: A the administered activity, f_24 the median share at 24 h, V the
+reference volume, z a standard normal per patient and T a log-normal half-time cut off at the physical half-life. At 24 h the spread is
+that of the table, away from it the half-times add to it. A share belongs to a reference volume, so that an organ which the field of view
+cuts has only its part.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Biodistribution:
         self._log_limit = self._column(lambda t: math.log(t.limit))
         self._log_volume = self._column(lambda t: math.log(t.volume_ml))
         self._log_half_time = self._column(lambda t: math.log(t.half_time_h))
-        self._log_start = self._column(lambda t: math.log(t.fraction_24h) + math.log(2.0) * _TABLE_TIME_H / t.half_time_h)
+        self._log_share = self._column(lambda t: math.log(t.fraction_24h))
         self._log_longest = torch.full_like(self._log_half_time, math.log(limit_h))
         self._tissue = self._tissue_of_organs()
 
@@ -89,7 +90,8 @@ class Biodistribution:
         organ = torch.randn(len(ORGANS), generator=generator)
         k = self.variability
         log_half_time = _truncated(self._log_half_time, k * self._half_time_log_sd, self._log_longest, quantile)
-        log_share = self._log_start - math.log(2.0) * self.time_h * torch.exp(-log_half_time) + k * self._log_sd * patient
+        elapsed_h = self.time_h - _TABLE_TIME_H
+        log_share = self._log_share - math.log(2.0) * elapsed_h * torch.exp(-log_half_time) + k * self._log_sd * patient
         log_share = torch.minimum(log_share, self._log_limit)
         own = k * self._organ_log_sd[self._tissue] * organ
         log_concentration = math.log(self.administered_bq) + (log_share - self._log_volume)[self._tissue] + own

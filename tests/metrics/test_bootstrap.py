@@ -54,3 +54,23 @@ def test_refuses_missing_values(values: torch.Tensor, generator: torch.Generator
 def test_refuses_unpaired_cases(generator: torch.Generator) -> None:
     with pytest.raises(ValueError, match="same cases"):
         paired_difference(torch.zeros(3), torch.zeros(4), generator=generator)
+
+
+def test_cases_of_few_patients_have_wider_intervals(generator: torch.Generator) -> None:
+    """Ten cases of each of eight patients who differ: as wide as the means of eight patients allow, not as eighty cases would."""
+    patients = torch.randn(8, generator=generator, dtype=torch.float64)
+    values = (patients[:, None] + 0.1 * torch.randn(8, 10, generator=generator, dtype=torch.float64)).flatten()
+    groups = torch.arange(8).repeat_interleave(10)
+    together = bootstrap_mean(values, generator=torch.Generator().manual_seed(1), groups=groups)
+    apart = bootstrap_mean(values, generator=torch.Generator().manual_seed(1))
+    of_means = bootstrap_mean(values.view(8, 10).mean(dim=1), generator=torch.Generator().manual_seed(1))
+    assert together.mean == apart.mean
+    assert together.high - together.low == pytest.approx(of_means.high - of_means.low, rel=0.1)
+    assert together.high - together.low > 2 * (apart.high - apart.low)
+
+
+def test_groups_of_unequal_size_keep_their_weight() -> None:
+    values, groups = torch.tensor([0.0, 0.0, 0.0, 4.0]), torch.tensor([0, 0, 0, 7])
+    interval = bootstrap_mean(values, generator=torch.Generator().manual_seed(1), groups=groups)
+    assert interval.mean == 1.0
+    assert (interval.low, interval.high) == (0.0, 4.0)

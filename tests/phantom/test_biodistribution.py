@@ -84,3 +84,16 @@ def test_bad_arguments_are_named() -> None:
         Biodistribution.from_name("psma617", time_s=1.0, administered_bq=0.0)
     with pytest.raises(ValueError, match="body"):
         Biodistribution(table=(), time_s=1.0, administered_bq=1.0)
+
+
+def test_at_24_hours_uptake_has_the_median_and_spread_of_the_table() -> None:
+    """The spread of half-times widens uptake away from the time of the table, not at it."""
+    generator = torch.Generator().manual_seed(3)
+    draws = {h: [Biodistribution.from_name("psma617", time_s=3600.0 * h).draw(generator) for _ in range(1500)] for h in (24.0, 96.0)}
+    for organ in ("liver", "spleen", "kidney_left"):
+        row = next(t for t in UPTAKE_TABLES["psma617"] if organ in t.organs)
+        logs = {h: torch.stack(values)[:, organ_id(organ)].log() for h, values in draws.items()}
+        stated = math.log(7.4e9 * row.fraction_24h / row.volume_ml)
+        assert float(logs[24.0].median()) == pytest.approx(stated, abs=0.06)
+        assert float(logs[24.0].std()) == pytest.approx(math.hypot(row.log_sd, row.organ_log_sd), rel=0.08)
+        assert float(logs[96.0].std()) > 1.2 * float(logs[24.0].std())
