@@ -9,7 +9,7 @@ Training draws below ``2^31``, and generators use the low 32 bits of a seed, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,15 +115,31 @@ class Benchmark:
         """Real anatomies that are left out because their files are not there."""
         return tuple(p.name for p in self.patients if not p.available)
 
+    @property
+    def anatomies(self) -> tuple[str, ...]:
+        """Names of the anatomies that can be run."""
+        return (*(f"digital_{seed}" for seed in self.digital_seeds), *(p.name for p in self.patients if p.available))
+
     def __len__(self) -> int:
-        return len(self.digital_seeds) + len(self.patients) - len(self.missing)
+        return len(self.anatomies)
 
     def __iter__(self) -> Iterator[BenchmarkCases]:
-        # an anatomy keeps its seeds whether or not those before it are there
+        return self.only(self.anatomies)
+
+    def only(self, anatomies: Collection[str]) -> Iterator[BenchmarkCases]:
+        """The cases of some anatomies, which are the same whether or not others are run.
+
+        Raises:
+            ValueError: An anatomy is not part of the benchmark, or its files are not there.
+        """
+        unknown = sorted(set(anatomies) - set(self.anatomies))
+        if unknown:
+            raise ValueError(f"anatomies {unknown} are not to be had in {self.name}; there are {', '.join(self.anatomies)}")
         for index, seed in enumerate(self.digital_seeds):
-            yield self.cases(digital_patient(seed, spacing_mm=self.spacing_mm), index, name=f"digital_{seed}", real=False)
+            if f"digital_{seed}" in anatomies:
+                yield self.cases(digital_patient(seed, spacing_mm=self.spacing_mm), index, name=f"digital_{seed}", real=False)
         for index, source in enumerate(self.patients, start=len(self.digital_seeds)):
-            if source.available:
+            if source.name in anatomies:
                 yield self.cases(self.read(source), index, name=source.name, real=True)
 
     def read(self, source: FilePatient) -> Patient:

@@ -63,7 +63,9 @@ class Grid:
         matrix = np.asarray(affine, dtype=np.float64)
         spacing = np.diag(matrix)[:3]
         if not np.allclose(matrix[:3, :3], np.diag(spacing), atol=1e-4) or (spacing <= 0).any():
-            raise ValueError("affine must be axis-aligned and RAS+; bring the image to that with planar3d.io.read_volume first")
+            raise ValueError(
+                "affine must be axis-aligned and RAS+; read the image with planar3d.anatomy.reading.read_volume, which brings it to that"
+            )
         return cls(shape=_triple(shape, int), spacing_mm=_triple(spacing, float), origin_mm=_triple(matrix[:3, 3], float))
 
     @property

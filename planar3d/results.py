@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from planar3d.anatomy.labels import SCHEMES
+from planar3d.models.checkpoint import shipped_weights
+
 __all__ = ["announce", "output_folder", "remove_empty", "stages", "without_paths"]
 
-_PATH_KEYS = {"ct", "labels", "label_scheme", "planar", "checkpoint", "checkpoints", "resume", "output_dir"}
+_PATHS = {"ct", "labels", "planar", "checkpoints", "resume", "output_dir", "default_root_dir", "dirpath", "save_dir"}
+_NAMES_OR_PATHS = {"label_scheme", "checkpoint"}
 
 
 @contextmanager
@@ -58,19 +62,33 @@ def output_folder(path: str | Path, cfg: DictConfig | None = None) -> Iterator[P
 
 def without_paths(cfg: DictConfig) -> dict[str, Any]:
     """A configuration, resolved, with the paths of this machine and of the patient's files set to None: they may carry a name."""
-    return _pathless(OmegaConf.to_container(cfg, resolve=True))
+    bare = cfg.copy()
+    OmegaConf.set_struct(bare, False)
+    _clear(bare)
+    resolved: Any = OmegaConf.to_container(bare, resolve=True)
+    return resolved
 
 
-def _pathless(node: Any) -> Any:
-    """The same for a part of a configuration."""
-    if isinstance(node, dict):
-        return {key: None if key in _PATH_KEYS and _is_path(value) else _pathless(value) for key, value in node.items()}
-    return [_pathless(value) for value in node] if isinstance(node, list) else node
+def _clear(node: Any) -> None:
+    """Set what names a path to None before anything is interpolated from it."""
+    if isinstance(node, ListConfig):
+        for index in range(len(node)):
+            if not OmegaConf.is_interpolation(node, index):  # pyright: ignore[reportArgumentType]
+                _clear(node[index])
+        return
+    if not isinstance(node, DictConfig):
+        return
+    for key in list(node):
+        if key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(node._get_node(key))):
+            node[key] = None
+        elif not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, key):
+            _clear(node[key])
 
 
-def _is_path(value: Any) -> bool:
-    """Whether a value names a file or folder, not a built-in choice."""
-    return isinstance(value, str) and ("/" in value or os.sep in value or Path(value).suffix != "")
+def _is_name(node: Any) -> bool:
+    """Whether a value is one of the names that come with the package, or a table."""
+    value = node._value() if hasattr(node, "_value") else node
+    return not isinstance(value, str) or value in ("auto", *SCHEMES, *shipped_weights())
 
 
 def remove_empty(folders: list[Path]) -> None:

@@ -83,10 +83,15 @@ def test_patient_of_one_file_alone_is_refused() -> None:
 def test_configuration_kept_with_results_names_no_file_of_the_patient(tmp_path: Path) -> None:
     cfg = OmegaConf.create(
         {
-            "planar": "/data/Doe_Jane/planar.dcm",
+            "planar": "Doe_Jane",
+            "output_dir": "/home/x/Doe_Jane",
+            "trainer": {"default_root_dir": "${output_dir}", "log": "${output_dir}/log"},
+            "checkpoints": "Doe",
             "patient": {"ct": "Doe_Jane.nii.gz", "labels": "Doe/seg.nii.gz", "label_scheme": "auto", "spacing_mm": 8.0},
             "benchmark": {"patients": [{"ct": "/data/Doe/ct.nii.gz", "label_scheme": {1: "liver"}}]},
-            "checkpoint": "unet_population_8mm",
+            "checkpoint": "${mine}",
+            "mine": None,
+            "model": {"label_scheme": "totalsegmentator_v1", "checkpoint": "Doe_weights"},
         }
     )
     with output_folder(tmp_path / "out", cfg):
@@ -94,6 +99,6 @@ def test_configuration_kept_with_results_names_no_file_of_the_patient(tmp_path: 
     text = (tmp_path / "out" / "config.yaml").read_text()
     assert "Doe" not in text
     kept = OmegaConf.load(tmp_path / "out" / "config.yaml")
-    assert kept.checkpoint == "unet_population_8mm"
+    assert kept.model.label_scheme == "totalsegmentator_v1"
     assert kept.patient.label_scheme == "auto"
     assert kept.benchmark.patients[0].label_scheme == {1: "liver"}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from planar3d.anatomy.ct import AIR_HU
 from planar3d.grid import Grid
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_volume", "resample"]
 
-AIR_HU = -1000.0
 _LABEL_PATTERN = re.compile(r'<Label\s[^>]*?Key="(\d+)"[^>]*>\s*(?:<!\[CDATA\[)?([^\]<]+)')
 
 

@@ -1,6 +1,7 @@
 """Training of a correction network: regression of the activity from imaged synthetic patients.
 
-``min_theta E |x - s (sqrt(x0 / s) + net_theta(c))^2|`` over phantoms x, with channels c, baseline x0 and scale s of `PhysicsInputs`.
+``min_theta E loss(x, x_hat)`` with ``x_hat = EM(s (sqrt(x0 / s) + net_theta(c))^2)`` over phantoms x, channels c, baseline x0 and scale s
+of `PhysicsInputs`; the loss is `planar3d.nn.ActivityLoss`.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ ARRANGEMENTS: dict[str, Callable[[Tensor], Tensor]] = {
     "mirrored left to right in the posterior view": lambda views: torch.stack([views[:, 0], views[:, 1].flip(1)], dim=1),
     "swapped": lambda views: views.flip(1),
     "swapped and mirrored left to right": lambda views: views.flip(1, 2),
+    "upside down": lambda views: views.flip(3),
+    "turned by 180 degrees": lambda views: views.flip(2, 3),
 }
 """Ways in which an export goes wrong; each undoes itself. They take counts ``(b, view, x, z)``."""
 

@@ -1,6 +1,7 @@
 """Reconstruction by a trained network: the baseline, corrected.
 
-``x_hat = s (sqrt(x0 / s) + net(channels))^2`` with the channels, baseline ``x0`` and scale ``s`` of `PhysicsInputs`.
+``x_hat = EM(s (sqrt(x0 / s) + net(channels))^2)`` within a slightly grown body, with the channels, baseline ``x0``, scale ``s`` and
+number of EM steps of `PhysicsInputs`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class StopAfter(Callback):
 
 
 def test_untrained_it_is_as_good_as_the_baseline_and_trained_it_is_better(data: PhantomDataModule, tmp_path: Path) -> None:
-    module, trainer = make_module(lr=1e-2), make_trainer(tmp_path, epochs=8)
+    module, trainer = make_module(lr=1e-2), make_trainer(tmp_path, epochs=20)
     before = trainer.validate(module, data, verbose=False)[0]
     assert before["val/nmae"] == pytest.approx(before["val/nmae_baseline"], rel=1e-5)
     trainer.fit(module, data)
