@@ -1,6 +1,6 @@
 """Camera against PyTomography 3.4.0: agreement and time at 0 and 180 degrees, same mu-map, same response, no scatter.
 
-    pip install -e .[bench] && python experiments/00_projector/benchmark.py
+    pip install -e .[bench] && python experiments/00_projector/benchmark.py [cpu | cuda]
 
 The two differ where they mean to: planar3d averages attenuation and response over a voxel and integrates over a pixel, PyTomography
 takes them at the centres and cuts its kernels at three standard deviations. The gap shrinks with the voxel.
@@ -8,6 +8,7 @@ takes them at the centres and cuts its kernels at three standard deviations. The
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -77,13 +78,16 @@ def seconds(function: Callable[[], object], repeats: int = 7) -> float:
     for _ in range(repeats + 1):
         start = time.perf_counter()
         function()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[repeats // 2]
 
 
-def compare(size: int, camera: GammaCamera) -> str:
+def compare(size: int, camera: GammaCamera, device: str) -> str:
     """One row: agreement and times on a grid of ``size``^3."""
     activity, mu_map, grid = torso(size)
+    activity, mu_map = activity.to(device), mu_map.to(device)
     projector = camera.projector(mu_map, grid)
     project = pytomography_projector(mu_map, grid, camera)
     views = projector(activity)
@@ -99,6 +103,7 @@ def compare(size: int, camera: GammaCamera) -> str:
 
 def main() -> None:
     """Print one row per grid size."""
+    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     camera = GammaCamera.from_name(
         "siemens-melp",
         isotope="Lu-177",
@@ -107,9 +112,9 @@ def main() -> None:
         sensitivity_cps_per_mbq=BQ_PER_MBQ,
         scatter=False,
     )
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
     for size in (64, 128):
-        print(compare(size, camera))
+        print(compare(size, camera, device))
 
 
 if __name__ == "__main__":

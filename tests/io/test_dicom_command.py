@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,8 +62,20 @@ def test_views_of_different_size(
     assert "different sizes" in fails("reconstruct", *given(acquisition), *arguments, f"planar={folder}")
 
 
-def test_image_that_does_not_say_where_it_lies(
+def test_image_that_does_not_say_where_it_lies_is_placed_by_its_counts(
+    run: Callable[..., None], given: Callable[..., list[str]], as_dicom: Callable[..., list[str]], frames: np.ndarray, acquisition: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    planar, origin, distance = as_dicom(frames)
+    run("reconstruct", *given(acquisition), planar, distance)
+    told = re.search(r"acquisition\.origin_mm=\[(.*?),(.*?)\]", capsys.readouterr().out)
+    assert told is not None
+    true = json.loads(origin.partition("=")[2])
+    np.testing.assert_allclose([float(value) for value in told.groups()], true, atol=PIXEL_MM)
+
+
+def test_image_without_a_clear_place(
     fails: Callable[..., str], given: Callable[..., list[str]], as_dicom: Callable[..., list[str]], frames: np.ndarray, acquisition: Path,
 ) -> None:  # fmt: skip
-    planar, _, distance = as_dicom(frames)
+    planar, _, distance = as_dicom(np.full_like(frames, 100))
     assert "acquisition.origin_mm is required" in fails("reconstruct", *given(acquisition), planar, distance)
