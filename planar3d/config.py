@@ -34,6 +34,7 @@ __all__ = [
     "command",
     "open_patient",
     "open_unet",
+    "trained_camera",
     "trained_spacing_mm",
     "wrong_input",
 ]
@@ -202,6 +203,13 @@ def trained_spacing_mm(checkpoint: str) -> float | None:
     source = patients if isinstance(patients, dict) else config.get("patient", {})
     spacing = source.get("spacing_mm")
     return None if spacing is None else float(spacing)
+
+
+def trained_camera(checkpoint: str) -> tuple[str, str] | None:
+    """Camera and isotope that the network of a weights file was trained for; None where the file does not say."""
+    camera = load_weights(checkpoint)[1].get("camera") or {}
+    name, isotope = camera.get("name"), camera.get("isotope")
+    return None if name is None or isotope is None else (str(name), str(isotope))
 
 
 def _is_ours(node: Any) -> bool:

@@ -1,0 +1,148 @@
+"""From a measured planar image and a patient's anatomy to the reconstruction problem on a common grid.
+
+The working grid takes its x and z from the pixels of the camera, whole pixels summed up to about the spacing asked for, so that counts
+stay Poisson counts; along y it holds the body in voxels of the same edge. An image that does not say where it lies is placed by its counts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from planar3d.anatomy.patient import Patient
+from planar3d.grid import Grid
+from planar3d.io import PlanarImage, rebin
+from planar3d.physics.gamma_camera import GammaCamera
+from planar3d.reconstruction.placement import place
+from planar3d.reconstruction.problem import PlanarProblem
+
+__all__ = ["camera_of", "located", "pose", "working_grid"]
+
+FEWEST_PIXELS = 8
+PLACEMENT_SPACING_MM = 9.6
+
+
+def camera_of(image: PlanarImage, *, scatter: bool = True) -> GammaCamera:
+    """The camera that made an image.
+
+    Args:
+        image: The acquisition, which names camera and isotope.
+        scatter: Whether to model object scatter.
+
+    Raises:
+        ValueError: The camera or the isotope is not known.
+    """
+    distance = {} if image.distance_mm is None else {"distance_mm": image.distance_mm}
+    return GammaCamera.from_name(
+        image.camera,
+        isotope=image.isotope,
+        dwell_time_s=image.dwell_time_s,
+        sensitivity_cps_per_mbq=image.sensitivity_cps_per_mbq,
+        scatter=scatter,
+        **distance,
+    )
+
+
+def located(image: PlanarImage, camera: GammaCamera, patient: Patient, *, scanner: str = "general") -> PlanarImage:
+    """An image that does not say where it lies, put where its counts fit the organs best.
+
+    Args:
+        image: The acquisition.
+        camera: The camera that made it.
+        patient: CT and organs.
+        scanner: Table for the CT's numbers.
+
+    Raises:
+        ValueError: No place is clearly best.
+    """
+    grid = _grid_about_body(patient, PLACEMENT_SPACING_MM)
+    anatomy = patient.resampled(grid)
+    projector = camera.projector(anatomy.mu_map(camera.energy_kev, scanner)[None], grid)
+    dx, dz = place(projector, anatomy.labels[None], grid, lambda wanted: rebin(image, wanted), image.extent_mm).offset_mm
+    return replace(image, origin_mm=(image.origin_mm[0] + dx, image.origin_mm[1] + dz), origin_is_known=True)
+
+
+def pose(
+    image: PlanarImage, camera: GammaCamera, patient: Patient, *, spacing_mm: float, scanner: str = "general", device: str = "cpu"
+) -> PlanarProblem:
+    """The reconstruction problem of one patient before the camera.
+
+    Args:
+        image: The acquisition.
+        camera: The camera that made it.
+        patient: CT and organs as read, at the CT's own resolution.
+        spacing_mm: About which voxel edge to work with [mm].
+        scanner: Table for the CT's numbers, as in `planar3d.anatomy.hu_to_mu`.
+        device: Where to compute.
+
+    Raises:
+        ValueError: It is not known where the image lies, or it does not overlap the patient.
+    """
+    if not image.origin_is_known:
+        raise ValueError(
+            "acquisition.origin_mm is required: the planar image does not say where it lies relative to the CT; give the centre of its "
+            "pixel at the patient's left and feet as acquisition.origin_mm=[x,z] in the CT's coordinates (mm, right and head positive)"
+        )
+    grid = working_grid(image, patient, spacing_mm)
+    placed = patient.resampled(grid)
+    if not bool(placed.body.any()):
+        raise ValueError("the planar image does not overlap the patient in the CT; check acquisition.origin_mm and the CT's affine")
+    mu_map = placed.mu_map(camera.energy_kev, scanner)[None]
+    return PlanarProblem.from_camera(
+        camera, views=rebin(image, grid).to(device), mu_map=mu_map.to(device), labels=placed.labels[None].to(device), grid=grid
+    )
+
+
+def working_grid(image: PlanarImage, patient: Patient, spacing_mm: float) -> Grid:
+    """Grid of whole camera pixels where image and CT overlap.
+
+    Args:
+        image: The acquisition.
+        patient: CT and organs.
+        spacing_mm: About which voxel edge to work with [mm].
+
+    Raises:
+        ValueError: The spacing is not positive, or image and CT hardly overlap.
+    """
+    if not spacing_mm > 0:
+        raise ValueError(f"spacing_mm must be positive, got {spacing_mm}; give millimetres, as in 4.8")
+    (nx, dx, x), (nz, dz, z) = (_shared_pixels(image, patient.grid, axis, spacing_mm) for axis in ("x", "z"))
+    rows = patient.body.any(dim=3).any(dim=1)[0].nonzero().flatten()
+    _, dy, _ = patient.grid.spacing_mm
+    low, high = (patient.grid.origin_mm[1] + (int(row) + half) * dy for row, half in ((rows[0], -0.5), (rows[-1], 0.5)))
+    edge = dx
+    ny = math.ceil((high - low) / edge - 1e-6)
+    return Grid(shape=(nx, ny, nz), spacing_mm=(dx, edge, dz), origin_mm=(x, 0.5 * (low + high) - 0.5 * (ny - 1) * edge, z))
+
+
+def _shared_pixels(image: PlanarImage, grid: Grid, axis: str, spacing_mm: float) -> tuple[int, float, float]:
+    """Number, edge and first centre [mm] of the summed pixels along an axis that lie within the CT."""
+    view_axis, grid_axis = {"x": (0, 0), "z": (1, 2)}[axis]
+    pixel, start = image.pixel_mm[view_axis], image.origin_mm[view_axis] - 0.5 * image.pixel_mm[view_axis]
+    step = grid.spacing_mm[grid_axis]
+    low = grid.origin_mm[grid_axis] - 0.5 * step
+    high = low + grid.shape[grid_axis] * step
+    first = max(0, math.ceil((low - start) / pixel - 1e-3))
+    last = min(image.views.shape[2 + view_axis], math.floor((high - start) / pixel + 1e-3))
+    together = max(1, round(spacing_mm / pixel))
+    count = (last - first) // together
+    if count < FEWEST_PIXELS:
+        stop = start + pixel * image.views.shape[2 + view_axis]
+        raise ValueError(
+            f"the planar image does not overlap the CT enough along {axis}: the image runs from {start:.0f} to {stop:.0f} mm, the CT from "
+            f"{low:.0f} to {high:.0f} mm; give acquisition.origin_mm=[x,z] in the CT's coordinates"
+        )
+    edge = together * pixel
+    return count, edge, start + first * pixel + 0.5 * edge
+
+
+def _grid_about_body(patient: Patient, spacing_mm: float) -> Grid:
+    """Cubic voxels over the box that holds the body."""
+    places = patient.body[0].nonzero()
+    first, last = places.amin(dim=0).tolist(), places.amax(dim=0).tolist()
+    step, origin = patient.grid.spacing_mm, patient.grid.origin_mm
+    extent = [(j - i + 1) * s for i, j, s in zip(first, last, step, strict=True)]
+    middle = [o + 0.5 * (i + j) * s for i, j, s, o in zip(first, last, step, origin, strict=True)]
+    nx, ny = (math.ceil(e / spacing_mm - 1e-6) for e in extent[:2])
+    # the body ends along x and y, but is cut along z: no voxel there reaches beyond it
+    return Grid.centred((nx, ny, max(1, math.floor(extent[2] / spacing_mm + 1e-6))), spacing_mm, middle)
