@@ -73,7 +73,7 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
     """
     trained = None if cfg.checkpoint is None else trained_camera(cfg.checkpoint)
     if trained is not None and trained != (image.camera, image.isotope):
-        text = f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be the more careful"
+        text = f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful"
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
 
 
