@@ -1,6 +1,7 @@
 """Tables of a benchmark run: ``python experiments/02_coarse_benchmarks/analyse.py outputs/evaluate/sim_v1_coarse``.
 
-Copies the run's ``summary.csv`` and ``cases.csv`` beside this file under the benchmark's name and prints Markdown tables of the summary.
+Copies the run's ``summary.csv`` and ``cases.csv`` beside this file under the name of the run's folder and prints Markdown tables of the
+summary.
 """
 
 from __future__ import annotations
@@ -48,14 +49,12 @@ def _relative(row: dict[str, str]) -> float:
 def main() -> None:
     """Copy and print."""
     run = Path(sys.argv[1])
-    with (run / "cases.csv").open(newline="", encoding="utf-8") as stream:
-        name = next(csv.DictReader(stream))["benchmark"]
     for file in ("summary", "cases"):
-        shutil.copyfile(run / f"{file}.csv", HERE / f"{name}_{file}.csv")
+        shutil.copyfile(run / f"{file}.csv", HERE / f"{run.name}_{file}.csv")
     with (run / "summary.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     for subset in dict.fromkeys(r["subset"] for r in rows):
-        print(f"\n{name}, {subset} anatomies\n\n{table([r for r in rows if r['subset'] == subset])}")
+        print(f"\n{run.name}, {subset} anatomies\n\n{table([r for r in rows if r['subset'] == subset])}")
 
 
 if __name__ == "__main__":
