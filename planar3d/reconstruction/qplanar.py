@@ -34,7 +34,8 @@ class QPlanar:
             then returned in the position imaged.
         offset_iterations: Gauss-Newton steps of the offset.
         offset_prior: What offsets are expected; None for the default.
-        count_misfit: Whether standard errors grow with misfit; if not, they are those by counting noise alone.
+        count_misfit: Whether standard errors grow with misfit; if not, they are those by counting noise alone. With
+            ``estimate_offset`` they always grow.
     """
 
     name = "qplanar"
