@@ -53,7 +53,7 @@ def kidney(at: Points, habitus: Habitus, organ: str) -> Field:
     side = 1.0 if organ == "kidney_right" else -1.0
     centre = (side * 60.0, -46.0, -48.0 if side > 0 else -42.0)
     p = moved(at, habitus, organ, centre)
-    bean = ellipsoid(p, centre, (27.0, 22.5, 54.0), turn_deg=(-10.0, side * 12.0, side * -25.0), power=2.2)
+    bean = ellipsoid(p, centre, (27.0, 22.5, 54.0), turn_deg=(20.0, side * -14.0, side * -25.0), power=2.2)
     hilum = ball(p, (centre[0] - side * 29.0, centre[1] + 12.0, centre[2]), 16.0)
     return torch.maximum(bean, -hilum)
 

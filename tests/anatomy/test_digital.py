@@ -141,3 +141,17 @@ def test_builds_differ() -> None:
     assert 1400 < float(liver.mean()) < 1800
     assert 100 < float(liver.std()) < 450
     assert 0.2 < sum(b.is_male for b in builds) / len(builds) < 0.8
+
+
+@pytest.mark.parametrize(("organ", "outward"), [("kidney_right", 1.0), ("kidney_left", -1.0)])
+def test_upper_poles_of_the_kidneys_lie_inward_and_backward(organ: str, outward: float) -> None:
+    """Kidneys lean on the psoas: upper poles toward the spine and, in most people, the back."""
+    leans = []
+    for seed in SEEDS:
+        places = _places_mm(digital_patient(seed), organ)
+        low, high = torch.quantile(places[:, 2], 0.25), torch.quantile(places[:, 2], 0.75)
+        leans.append(places[places[:, 2] >= high].mean(dim=0) - places[places[:, 2] <= low].mean(dim=0))
+    x_mm, y_mm, _ = torch.stack(leans).T
+    assert float((outward * x_mm).max()) < -1.0
+    assert float((outward * x_mm).mean()) < -5.0
+    assert float(y_mm.mean()) < -5.0
