@@ -5,7 +5,7 @@ from planar3d.io.nifti import write_planar_nifti
 from planar3d.io.planar_image import PlanarImage
 from planar3d.io.read import read_planar
 from planar3d.io.rebin import coverage, rebin
-from planar3d.io.volume import read_volume, resample_to, write_volume
+from planar3d.io.volume import resample_to, write_volume
 from planar3d.io.whole_file import whole_file
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "coverage",
     "parse_metadata",
     "read_planar",
-    "read_volume",
     "rebin",
     "resample_to",
     "whole_file",

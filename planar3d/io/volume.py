@@ -1,4 +1,4 @@
-"""Volumes in and out: NIfTI of any orientation to RAS+, and results back into the space of another image.
+"""Volumes out: results brought into the space of another image and written as NIfTI. What reads them is `planar3d.anatomy.reading`.
 
 Resampling keeps concentration [Bq/mL]: a value is interpolated linearly between voxel centres, held constant in the outer half voxel,
 zero outside the grid, and averaged over the target voxel where that is larger than the grid's.
@@ -23,9 +23,8 @@ from planar3d.shapes import Volume
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
-__all__ = ["load_nifti", "read_volume", "resample_to", "write_volume"]
+__all__ = ["load_nifti", "resample_to", "write_volume"]
 
-OBLIQUE_TOLERANCE = 1e-4
 SAMPLES_PER_SLAB = 4_000_000
 FACE_TOLERANCE = 1e-4  # voxels; float32 positions
 
@@ -50,37 +49,6 @@ def load_nifti(path: Path) -> SpatialImage:
     except (ImageFileError, OSError, EOFError, ValueError, IndexError) as error:
         raise ValueError(f"{path} is no readable NIfTI file; give a .nii or .nii.gz image") from error
     return image
-
-
-def read_volume(path: str | Path) -> tuple[Volume, Grid]:
-    """A volume and its grid, RAS+ whatever the file's axes.
-
-    Args:
-        path: NIfTI file whose axes are those of the patient in any order and direction.
-
-    Returns:
-        Values, ``(1, 1, x, y, z)`` float32, and the grid.
-
-    Raises:
-        ValueError: The file is no NIfTI, not 3D, or oblique.
-    """
-    import nibabel
-
-    path = Path(path)
-    image = nibabel.as_closest_canonical(load_nifti(path))
-    if image.affine is None:
-        raise ValueError(f"{path} has no affine; write one that places its voxels in mm")
-    values = np.asarray(image.dataobj, dtype=np.float32)
-    if values.ndim > 3 and all(n == 1 for n in values.shape[3:]):
-        values = values.reshape(values.shape[:3])
-    if values.ndim != 3:
-        raise ValueError(f"{path} has shape {values.shape}; a volume has three axes: choose one volume")
-    rotation = image.affine[:3, :3]
-    if not np.allclose(rotation, np.diag(np.diag(rotation)), atol=OBLIQUE_TOLERANCE * np.abs(rotation).max()):
-        raise ValueError(f"the axes of {path} are oblique to the patient's; resample it to an axis-aligned grid first")
-    affine = image.affine.copy()
-    affine[:3, :3] = np.diag(np.diag(rotation))
-    return torch.from_numpy(np.ascontiguousarray(values))[None, None], Grid.from_affine(values.shape, affine)
 
 
 def write_volume(path: str | Path, volume: Tensor, grid: Grid | np.ndarray, *, unit: str = "Bq/mL") -> None:

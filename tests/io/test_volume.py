@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from planar3d.anatomy.reading import read_volume
 from planar3d.grid import Grid
-from planar3d.io import read_volume, resample_to, whole_file, write_volume
+from planar3d.io import resample_to, whole_file, write_volume
 
 GRID = Grid(shape=(8, 6, 7), spacing_mm=(4.0, 5.0, 6.0), origin_mm=(-10.0, 3.0, 20.0))
 
@@ -28,9 +29,9 @@ def test_any_axis_order_is_read_alike(volume: torch.Tensor, tmp_path: Path, axes
     turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(axes))
     array = apply_orientation(volume[0, 0].numpy(), turn)
     nibabel.save(nibabel.Nifti1Image(array, GRID.affine @ inv_ornt_aff(turn, GRID.shape)), tmp_path / "ct.nii")
-    values, grid = read_volume(tmp_path / "ct.nii")
+    values, grid, _ = read_volume(tmp_path / "ct.nii", name="ct")
     assert grid.is_close(GRID)
-    torch.testing.assert_close(values, volume)
+    torch.testing.assert_close(values[None], volume)
 
 
 def test_what_is_written_is_in_mm_and_reads_back(volume: torch.Tensor, tmp_path: Path) -> None:
@@ -38,8 +39,8 @@ def test_what_is_written_is_in_mm_and_reads_back(volume: torch.Tensor, tmp_path:
     image = nibabel.load(tmp_path / "activity.nii.gz")
     assert image.header.get_xyzt_units()[0] == "mm"
     assert bytes(image.header["descrip"]).rstrip(b"\0") == b"Bq/mL"
-    values, grid = read_volume(tmp_path / "activity.nii.gz")
-    torch.testing.assert_close(values, volume)
+    values, grid, _ = read_volume(tmp_path / "activity.nii.gz", name="activity")
+    torch.testing.assert_close(values[None], volume)
     assert grid.is_close(GRID)
 
 
