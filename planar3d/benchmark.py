@@ -157,5 +157,5 @@ class Benchmark:
         camera = self.simulator.camera
         mu_map = patient.mu_map(camera.energy_kev).expand(count, 1, *grid.shape)
         truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=grid, seeds=seeds)
-        problem = PlanarProblem.from_camera(camera, views=truth.views, mu_map=truth.mu_map, labels=truth.labels, grid=grid)
+        problem = PlanarProblem.of_batch(truth, camera, grid)
         return BenchmarkCases(anatomy=name, real=real, problem=problem, truth=truth, poor_labels=poor, grid=grid)

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
-from planar3d.models.checkpoint import load_checkpoint_into, load_weights
+from planar3d.models.checkpoint import load_checkpoint_into, load_config
 from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.results import remove_empty
 
@@ -188,7 +188,7 @@ def open_unet(*, checkpoint: str | None) -> UNetReconstruction:
     """
     if checkpoint is None:
         raise ValueError("checkpoint is required by unet and was not given; add checkpoint=... with weights that planar3d.train wrote")
-    model = load_weights(checkpoint)[1].get("model", {})
+    model = load_config(checkpoint).get("model", {})
     if not {"net", "inputs"} <= set(model) or not _is_ours(model["net"]) or not _is_ours(model["inputs"]):
         raise ValueError(f"checkpoint {checkpoint} does not describe a network of planar3d; give weights that planar3d.train wrote")
     net, inputs = instantiate(model["net"], _convert_="all"), instantiate(model["inputs"], _convert_="all")
@@ -198,7 +198,7 @@ def open_unet(*, checkpoint: str | None) -> UNetReconstruction:
 
 def trained_spacing_mm(checkpoint: str) -> float | None:
     """Voxel edge that the network of a weights file was trained on [mm]; None where the file does not say."""
-    config = load_weights(checkpoint)[1]
+    config = load_config(checkpoint)
     patients = config.get("data", {}).get("patients")
     source = patients if isinstance(patients, dict) else config.get("patient", {})
     spacing = source.get("spacing_mm")
@@ -207,7 +207,7 @@ def trained_spacing_mm(checkpoint: str) -> float | None:
 
 def trained_camera(checkpoint: str) -> tuple[str, str] | None:
     """Camera and isotope that the network of a weights file was trained for; None where the file does not say."""
-    camera = load_weights(checkpoint)[1].get("camera") or {}
+    camera = load_config(checkpoint).get("camera") or {}
     name, isotope = camera.get("name"), camera.get("isotope")
     return None if name is None or isotope is None else (str(name), str(isotope))
 

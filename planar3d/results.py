@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -62,32 +62,25 @@ def output_folder(path: str | Path, cfg: DictConfig | None = None) -> Iterator[P
 
 def without_paths(cfg: DictConfig) -> dict[str, Any]:
     """A configuration, resolved, with the paths of this machine and of the patient's files set to None: they may carry a name."""
-    bare = cfg.copy()
-    OmegaConf.set_struct(bare, False)
-    _clear(bare)
+    # cleared before anything is interpolated from them
+    bare = OmegaConf.create(_cleared(OmegaConf.to_container(cfg, resolve=False)))
     resolved: Any = OmegaConf.to_container(bare, resolve=True)
     return resolved
 
 
-def _clear(node: Any) -> None:
-    """Set what names a path to None before anything is interpolated from it."""
-    if isinstance(node, ListConfig):
-        for index in range(len(node)):
-            if not OmegaConf.is_interpolation(node, index):  # pyright: ignore[reportArgumentType]
-                _clear(node[index])
-        return
-    if not isinstance(node, DictConfig):
-        return
-    for key in list(node):
-        if key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(node._get_node(key))):
-            node[key] = None
-        elif not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, key):
-            _clear(node[key])
+def _cleared(node: Any) -> Any:
+    """A part of a configuration with None for what names a path."""
+    if isinstance(node, list):
+        return [_cleared(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: None if key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(value)) else _cleared(value) for key, value in node.items()
+    }
 
 
-def _is_name(node: Any) -> bool:
+def _is_name(value: Any) -> bool:
     """Whether a value is one of the names that come with the package, or a table."""
-    value = node._value() if hasattr(node, "_value") else node
     return not isinstance(value, str) or value in ("auto", *SCHEMES, *shipped_weights())
 
 

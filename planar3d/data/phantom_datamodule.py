@@ -127,9 +127,7 @@ class PhantomDataModule(LightningDataModule):
         labels, given, mu_map = bank.select(keys.anatomy, keys.poor)
         with torch.no_grad():
             truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds)
-            problem = PlanarProblem.from_camera(
-                self.simulator.camera, views=truth.views, mu_map=truth.mu_map, labels=truth.labels, grid=bank.grid
-            )
+            problem = PlanarProblem.of_batch(truth, self.simulator.camera, bank.grid)
         return SolvedProblem(problem=problem, truth=truth)
 
     def keys(self, index: Integer[Tensor, " b"], *, epoch: int | None) -> SampleKeys:

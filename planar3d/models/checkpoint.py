@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["load_checkpoint_into", "load_weights", "save_weights", "shipped_weights"]
+__all__ = ["load_checkpoint_into", "load_config", "load_weights", "save_weights", "shipped_weights"]
 
 FORMAT = "planar3d-weights-1"
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -56,18 +57,34 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ValueError: The file is missing or was not written by `save_weights`.
     """
+    with _opened(path) as (file, config):
+        return {name: file.get_tensor(name) for name in file.keys()}, config
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """Configuration of a weights file, without reading its tensors.
+
+    Raises:
+        ValueError: The file is missing or was not written by `save_weights`.
+    """
+    with _opened(path) as (_, config):
+        return config
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A weights file and its configuration."""
     from safetensors import SafetensorError, safe_open
 
     path = _existing(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"checkpoint {path} does not hold planar3d weights; give one that planar3d.train wrote")
+            yield file, json.loads(metadata["config"])
     except SafetensorError as error:
         raise ValueError(f"checkpoint {path} is not a safetensors file ({error}); give one that planar3d.train wrote") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"checkpoint {path} does not hold planar3d weights; give one that planar3d.train wrote")
-    return tensors, json.loads(metadata["config"])
 
 
 def load_checkpoint_into(net: nn.Module, path: str | Path) -> None:

@@ -131,8 +131,8 @@ def _view_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale
     y = problem.views * seen
     ones = terms(torch.ones_like(y))
     sight = ones / _positive(ones.amax(dim=(1, 2, 3, 4), keepdim=True))
-    through_body, expected = problem.projector(body), problem.projector(baseline)
-    uniform = terms(y / _positive(through_body)) / _positive(ones) / scale
+    expected = problem.projector(baseline)
+    uniform = terms(y / _positive(problem.silhouette)) / _positive(ones) / scale
     floor = 0.01 * expected.amax(dim=(1, 2, 3), keepdim=True)
     ratio = (y / _positive(torch.maximum(expected, floor))).clamp(max=RATIO_LIMIT)
     asked = terms(ratio) / _positive(ones)

@@ -51,10 +51,9 @@ def mlem_iterate(problem: PlanarProblem, start: Volume, iterations: int, *, mask
     if iterations == 0:
         return start
     y = problem.views * problem.seen
-    sensitivity = problem.projector.adjoint(problem.seen)
     x, mask = start, problem.body if mask is None else mask
     for _ in range(iterations):
-        x = mlem_update(x, problem.projector, y, sensitivity, mask)
+        x = mlem_update(x, problem.projector, y, problem.sensitivity, mask)
     return x
 
 
@@ -81,7 +80,7 @@ class MLEM:
 def uniform_start(problem: PlanarProblem) -> Volume:
     """Uniform activity in the body that gives as many counts as were measured, ``(b, 1, x, y, z)`` [Bq/mL]."""
     body = problem.body.to(problem.views)
-    return body * _total(problem.views * problem.seen) / _total(problem.projector(body) * problem.seen)
+    return body * _total(problem.views * problem.seen) / _total(problem.silhouette * problem.seen)
 
 
 def _total(views: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import torch
 
+from planar3d.batch import Batch
 from planar3d.grid import Grid
 from planar3d.organs import BACKGROUND, BODY
 from planar3d.physics import GammaCamera, PlanarProjector
@@ -65,6 +66,17 @@ class PlanarProblem:
         """
         return cls(views=views, projector=camera.projector(mu_map, grid), mu_map=mu_map, labels=labels, grid=grid, camera=camera)
 
+    @classmethod
+    def of_batch(cls, batch: Batch, camera: GammaCamera, grid: Grid) -> PlanarProblem:
+        """What a method is given of imaged synthetic patients: everything but the truth.
+
+        Args:
+            batch: The patients.
+            camera: The camera that imaged them.
+            grid: Where the volumes lie.
+        """
+        return cls.from_camera(camera, views=batch.views, mu_map=batch.mu_map, labels=batch.labels, grid=grid)
+
     @cached_property
     def body(self) -> BodyMask:
         """Where activity may lie: attenuating or labelled voxels."""
@@ -76,11 +88,21 @@ class PlanarProblem:
         return torch.where(self.body & (self.labels == BACKGROUND), torch.full_like(self.labels, BODY), self.labels)
 
     @cached_property
+    def silhouette(self) -> ViewPair:
+        """Expected counts of 1 Bq/mL everywhere in the body, ``(b, view, x, z)``."""
+        return self.projector(self.body.to(self.views))
+
+    @cached_property
+    def sensitivity(self) -> Volume:
+        """Counts that 1 Bq/mL in each voxel gives in the pixels that a method fits, ``A^T seen``, ``(b, 1, x, y, z)``."""
+        return self.projector.adjoint(self.seen)
+
+    @cached_property
     def seen(self) -> ViewPair:
         """One in the pixels that a method fits, zero elsewhere, ``(b, view, x, z)``.
 
         Those are the pixels in which a body of uniform activity gives at least 1 % of its brightest pixel. Beyond them the model
         expects next to nothing, and a stray count (a moved arm, contamination) divided by that would rule the fit.
         """
-        silhouette = self.projector(self.body.to(self.views))
+        silhouette = self.silhouette
         return (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True)).to(self.views)
