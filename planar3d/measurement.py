@@ -20,6 +20,7 @@ __all__ = ["camera_of", "located", "pose", "working_grid"]
 
 FEWEST_PIXELS = 8
 PLACEMENT_SPACING_MM = 9.6
+USUAL_DISTANCE_MM = (200.0, 200.0)
 
 
 def camera_of(image: PlanarImage, *, scatter: bool = True) -> GammaCamera:
@@ -32,14 +33,13 @@ def camera_of(image: PlanarImage, *, scatter: bool = True) -> GammaCamera:
     Raises:
         ValueError: The camera or the isotope is not known.
     """
-    distance = {} if image.distance_mm is None else {"distance_mm": image.distance_mm}
     return GammaCamera.from_name(
         image.camera,
         isotope=image.isotope,
         dwell_time_s=image.dwell_time_s,
         sensitivity_cps_per_mbq=image.sensitivity_cps_per_mbq,
         scatter=scatter,
-        **distance,
+        distance_mm=USUAL_DISTANCE_MM if image.distance_mm is None else image.distance_mm,
     )
 
 

@@ -4,8 +4,9 @@
 time that has passed since that reference.
 
 Sources: Lu-177 half-life 6.647 d and yields 10.38 % (208.37 keV), 6.2 % (112.95 keV): Hippelainen et al., EJNMMI Physics 2020
-(10.1186/s40658-020-00301-2); I-131 and Tc-99m: ICRP Publication 107 (2008) (half-lives 8.0207 d and 6.015 h; 81.7 % at 364.49 keV,
-89.1 % at 140.51 keV).
+(10.1186/s40658-020-00301-2); the others: ICRP Publication 107 (2008): I-131 8.0207 d, 81.7 % at 364.49 keV; Tc-99m 6.015 h, 89.1 % at
+140.51 keV; In-111 2.8047 d, 90.65 % at 171.28 keV and 94.09 % at 245.35 keV; I-123 13.27 h, 83.3 % at 158.97 keV. Lines that are not
+imaged are left out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from dataclasses import dataclass
 from planar3d.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["RADIONUCLIDES", "Photon", "Radionuclide"]
+
+# what rounding and naming do to a line (208, 208.4, 210 keV); no two lines listed lie closer than twice this
+LINE_TOLERANCE_KEV = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,18 @@ class Radionuclide:
         """Energy of the usual imaging line [keV]."""
         return self.photons[0].energy_kev
 
+    def photon_near(self, energy_kev: float) -> Photon:
+        """The listed line at an energy, within 5 keV.
+
+        Raises:
+            ValueError: No line lies that close.
+        """
+        nearest = min(self.photons, key=lambda photon: abs(photon.energy_kev - energy_kev))
+        if not abs(nearest.energy_kev - energy_kev) <= LINE_TOLERANCE_KEV:
+            lines = ", ".join(f"{photon.energy_kev:g}" for photon in self.photons)
+            raise ValueError(f"energy_kev={energy_kev:g} is no line of {self.name}; its lines are {lines} keV; give one of them")
+        return nearest
+
     def decay_factor(self, elapsed_s: float) -> float:
         """Fraction of the activity left ``elapsed_s`` seconds after the reference time."""
         return 2.0 ** (-elapsed_s / self.half_life_s)
@@ -94,5 +110,15 @@ RADIONUCLIDES: tuple[Radionuclide, ...] = (
         name="Tc-99m",
         half_life_s=6.015 * SECONDS_PER_HOUR,
         photons=(Photon(energy_kev=140.51, yield_per_decay=0.891),),
+    ),
+    Radionuclide(
+        name="In-111",
+        half_life_s=2.8047 * SECONDS_PER_DAY,
+        photons=(Photon(energy_kev=171.28, yield_per_decay=0.9065), Photon(energy_kev=245.35, yield_per_decay=0.9409)),
+    ),
+    Radionuclide(
+        name="I-123",
+        half_life_s=13.27 * SECONDS_PER_HOUR,
+        photons=(Photon(energy_kev=158.97, yield_per_decay=0.833),),
     ),
 )

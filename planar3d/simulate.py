@@ -63,6 +63,8 @@ def planar_image(batch: Batch, patient: Patient, camera: GammaCamera, *, name: s
     rows = patient.body.any(dim=3).any(dim=1)[0].nonzero().flatten().double()
     # the camera counts from the middle of the grid, an acquisition from the middle of the patient
     ahead_mm = (float(rows[0] + rows[-1]) - (grid.shape[1] - 1)) * 0.5 * grid.spacing_mm[1]
+    if not isinstance(camera.dwell_time_s, float):
+        raise ValueError("camera.dwell_time_s must be one figure to be written with an image; it holds one per row")
     return PlanarImage(
         views=batch.views,
         pixel_mm=(grid.spacing_mm[0], grid.spacing_mm[2]),

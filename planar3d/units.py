@@ -16,6 +16,7 @@ __all__ = [
     "PER_MM_PER_PER_CM",
     "SECONDS_PER_DAY",
     "SECONDS_PER_HOUR",
+    "SECONDS_PER_MICROSECOND",
 ]
 
 MM_PER_CM = 10.0
@@ -26,6 +27,7 @@ BQ_PER_MBQ = 1e6
 BQ_PER_GBQ = 1e9
 EV_PER_KEV = 1e3
 MS_PER_SECOND = 1e3
+SECONDS_PER_MICROSECOND = 1e-6
 SECONDS_PER_HOUR = 3600.0
 SECONDS_PER_DAY = 86400.0
 FWHM_PER_SIGMA = 2.354820045030949  # 2 sqrt(2 ln 2), full width at half maximum of a Gaussian of unit standard deviation

@@ -1,33 +1,36 @@
-"""Camera against PyTomography 3.4.0: agreement and time at 0 and 180 degrees, same mu-map, same response, no scatter.
+"""Camera against PyTomography 3.4.0 in one run: agreement, time and memory, same mu-map, same response, no scatter.
 
-    pip install -e .[bench] && python experiments/00_projector/benchmark.py [cpu | cuda]
+    pip install -c constraints.txt -e .[bench]
+    OMP_NUM_THREADS=1 python experiments/00_projector/benchmark.py [cpu | cuda]
 
-The two differ where they mean to: planar3d averages attenuation and response over a voxel and integrates over a pixel, PyTomography
-takes them at the centres and cuts its kernels at three standard deviations. The gap shrinks with the voxel.
+Each library projects in a process of its own, so that its peak memory is its own: the most that is resident after the phantom was made,
+less what was resident before. The two differ where they mean to: planar3d averages attenuation and response over a voxel and integrates
+over a pixel, PyTomography takes them at the centres and cuts its kernels at three standard deviations. The gap shrinks with the voxel.
 """
 
 from __future__ import annotations
 
+import json
+import resource
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from planar3d.grid import Grid
-from planar3d.physics import GammaCamera
+from planar3d.physics import GammaCamera, Orbit
 from planar3d.units import BQ_PER_MBQ, MM_PER_CM
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from pytomography.metadata.SPECT import SPECTObjectMeta, SPECTProjMeta, SPECTPSFMeta
-    from pytomography.projectors.SPECT import SPECTSystemMatrix
-    from pytomography.transforms.SPECT import SPECTAttenuationTransform, SPECTPSFTransform
 
 MU_WATER = 0.0135
 DISTANCE_MM = 250.0
+CASES = [(64, 2), (64, 60), (128, 2), (128, 60)]
+REPEATS = {2: 7, 60: 2}
 
 
 def torso(size: int) -> tuple[Tensor, Tensor, Grid]:
@@ -43,16 +46,50 @@ def torso(size: int) -> tuple[Tensor, Tensor, Grid]:
     body = blob(0, 0, 0, 140, 95, 5000)
     lung = blob(-60, 10, 90, 45, 60, 60)
     activity = body + 6 * blob(60, 20, 30, 55, 45, 50) + 25 * blob(55, -50, -50, 22, 20, 40) + 40 * blob(-40, 40, -80, 10, 10, 10)
-    return activity[None, None], (MU_WATER * (body - 0.7 * lung)).clamp(min=0)[None, None], grid
+    mu_map = MU_WATER * (body - 0.7 * lung).clamp(min=0) * (body > 1e-3)
+    return activity[None, None] * (body > 1e-3), mu_map[None, None], grid
 
 
-def pytomography_projector(mu_map: Tensor, grid: Grid, camera: GammaCamera) -> Callable[[Tensor], Tensor]:
-    """Its projector for the anterior (+y) and posterior view, as ``activity (x, y, z) -> (2, x, z)``."""
-    response, size, spacing_cm = camera.response, grid.shape[0], grid.spacing_mm[0] / MM_PER_CM
+def camera() -> GammaCamera:
+    """Siemens MELP at 208 keV, one count per Bq in air."""
+    return GammaCamera.from_name(
+        "siemens-melp",
+        isotope="Lu-177",
+        dwell_time_s=1.0,
+        distance_mm=(DISTANCE_MM, DISTANCE_MM),
+        sensitivity_cps_per_mbq=BQ_PER_MBQ,
+        scatter=False,
+    )
+
+
+def ours(mu_map: Tensor, grid: Grid, views: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Forward and adjoint; the two views by the path without rotation."""
+    turning = views > 2
+    # the activity lies in the body, and its adjoint is wanted there: what any reconstruction with a body mask does
+    projector = (
+        camera().rotating_projector(mu_map, grid, Orbit.circular(views, DISTANCE_MM), support=mu_map > 0)
+        if turning
+        else camera().projector(mu_map, grid)
+    )
+    return projector, projector.adjoint
+
+
+def theirs(mu_map: Tensor, grid: Grid, views: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """The same of PyTomography, in the geometry of planar3d."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pytomography.metadata.SPECT import SPECTObjectMeta, SPECTProjMeta, SPECTPSFMeta
+        from pytomography.projectors.SPECT import SPECTSystemMatrix
+        from pytomography.transforms.SPECT import SPECTAttenuationTransform, SPECTPSFTransform
+    response, size, spacing_cm = camera().response, grid.shape[0], grid.spacing_mm[0] / MM_PER_CM
 
     def sigma_cm(r_cm: Tensor, slope: float, offset_cm: float, intrinsic_cm: float) -> Tensor:
         return ((slope * r_cm + offset_cm) ** 2 + intrinsic_cm**2) ** 0.5
 
+    # at angle a its detector stands where ours stands at a + 180, and its image runs along -u of ours where ours is below 180
+    angles = torch.arange(views) * 360.0 / views
+    mirrored = angles >= 180.0
+    order = torch.arange(views).roll(views // 2)
     parameters = (response.slope, response.offset_mm / MM_PER_CM, response.intrinsic_mm / MM_PER_CM)
     matrix = SPECTSystemMatrix(
         obj2obj_transforms=[
@@ -61,60 +98,91 @@ def pytomography_projector(mu_map: Tensor, grid: Grid, camera: GammaCamera) -> C
         ],
         proj2proj_transforms=[],
         object_meta=SPECTObjectMeta([spacing_cm] * 3, [size] * 3),
-        proj_meta=SPECTProjMeta((size, size), [spacing_cm] * 2, torch.tensor([0.0, 180.0]), [DISTANCE_MM / MM_PER_CM] * 2),
+        proj_meta=SPECTProjMeta((size, size), [spacing_cm] * 2, angles, [DISTANCE_MM / MM_PER_CM] * views),
     )
 
-    # at 0 degrees its detector stands at -y of its object and its image runs along +x; at 180 degrees, at +y and along -x
-    def project(activity: Tensor) -> Tensor:
-        views = matrix.forward(activity)
-        return torch.stack([views[1].flip(0), views[0]])
+    def forward(x: Tensor) -> Tensor:
+        images = matrix.forward(x[0, 0]) * grid.voxel_volume_ml
+        return torch.where(mirrored[:, None, None].to(images.device), images.flip(1), images)[order][None]
 
-    return project
+    def adjoint(y: Tensor) -> Tensor:
+        return matrix.backward(y[0])
+
+    return forward, adjoint
 
 
-def seconds(function: Callable[[], object], repeats: int = 7) -> float:
+def seconds(function: Callable[[], object], repeats: int, device: str) -> float:
     """Median wall time of a call after one warm-up."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         function()
-        if torch.cuda.is_available():
+        if device == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[repeats // 2]
 
 
-def compare(size: int, camera: GammaCamera, device: str) -> str:
-    """One row: agreement and times on a grid of ``size``^3."""
+def resident_mib() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(library: str, size: int, views: int, device: str, file: str) -> None:
+    """Time one library; keep its views in a file, print the rest as JSON."""
     activity, mu_map, grid = torso(size)
     activity, mu_map = activity.to(device), mu_map.to(device)
-    projector = camera.projector(mu_map, grid)
-    project = pytomography_projector(mu_map, grid, camera)
-    views = projector(activity)
-    reference = project(activity[0, 0]) * grid.voxel_volume_ml
-    gap = float((views[0] - reference).norm() / reference.norm())
-    forward, adjoint = seconds(lambda: projector(activity)), seconds(lambda: projector.adjoint(views))
-    other = seconds(lambda: project(activity[0, 0]))
-    return (
-        f"{size}^3: relative L2 {gap:.4f}; forward {forward * 1e3:.1f} ms against {other * 1e3:.1f} ms, ratio {other / forward:.1f}; "
-        f"adjoint {adjoint * 1e3:.1f} ms"
-    )
+    before = resident_mib()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    start = time.perf_counter()
+    forward, adjoint = {"planar3d": ours, "pytomography": theirs}[library](mu_map, grid, views)
+    setup = time.perf_counter() - start
+    y = forward(activity)
+    repeats = REPEATS[views]
+    row = {
+        "setup_s": setup,
+        "forward_s": seconds(lambda: forward(activity), repeats, device),
+        "adjoint_s": seconds(lambda: adjoint(y), repeats, device),
+        "memory_mib": torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else resident_mib() - before,
+    }
+    torch.save(y.cpu(), file)
+    print(json.dumps(row))
+
+
+def compare(size: int, views: int, device: str) -> str:
+    """One row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows, images = {}, {}
+        for library in ("planar3d", "pytomography"):
+            file = str(Path(folder) / library)
+            command = [sys.executable, "-W", "ignore", __file__, "measure", library, str(size), str(views), device, file]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+            rows[library] = json.loads(done.stdout.splitlines()[-1])
+            images[library] = torch.load(file)
+    a, b = rows["planar3d"], rows["pytomography"]
+    gap = float((images["planar3d"] - images["pytomography"]).norm() / images["pytomography"].norm())
+    cells = [f"{size}^3, {views} views", f"{100 * gap:.2f} %"]
+    for name in ("forward_s", "adjoint_s"):
+        cells += [f"{1e3 * a[name]:.1f} ms", f"{1e3 * b[name]:.0f} ms", f"{b[name] / a[name]:.1f}"]
+    cells += [f"{a['memory_mib']:.0f} MiB", f"{b['memory_mib']:.0f} MiB", f"{a['memory_mib'] / b['memory_mib']:.2f}"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
-    """Print one row per grid size."""
+    """Print one row per case."""
+    if sys.argv[1:2] == ["measure"]:
+        library, size, views, device, file = sys.argv[2:]
+        return measure(library, int(size), int(views), device, file)
     device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
-    camera = GammaCamera.from_name(
-        "siemens-melp",
-        isotope="Lu-177",
-        dwell_time_s=1.0,
-        distance_mm=(DISTANCE_MM, DISTANCE_MM),
-        sensitivity_cps_per_mbq=BQ_PER_MBQ,
-        scatter=False,
-    )
-    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
-    for size in (64, 128):
-        print(compare(size, camera, device))
+    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads; time and memory of planar3d, PyTomography, their ratio")
+    print("| case | relative L2 | forward | | times faster | adjoint | | times faster | memory | | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for size, views in CASES:
+        print(compare(size, views, device), flush=True)
+    return None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Attenuation on the way from a voxel to an opposed view.
+"""Attenuation on the way from a voxel to a view.
 
 With ``tau(x, y, z)`` the optical depth between a voxel and the edge of the grid along +y (anterior view) or -y (posterior view),
 a photon leaves unscattered with probability ``exp(-tau)``. A voxel is a box of uniform activity and attenuation, so the mean over
@@ -7,30 +7,14 @@ its own thickness ``m = mu dy`` is ``(1 - exp(-m)) / m``; this makes a slab of a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from planar3d.shapes import Volume
 
-__all__ = ["optical_depth", "transmission"]
-
-
-def optical_depth(mu_map: Volume, spacing_y_mm: float) -> tuple[Tensor, Tensor]:
-    """Optical depth in front of each voxel, and of the voxel itself.
-
-    Args:
-        mu_map: Linear attenuation coefficient, ``(b, 1, x, y, z)`` [1/mm].
-        spacing_y_mm: Voxel edge along y [mm].
-
-    Returns:
-        Depth from the voxel's near face to the edge of the grid, ``(b, view, x, y, z)``, view 0 toward +y; and the voxel's own
-        ``mu dy``, ``(b, 1, x, y, z)``.
-    """
-    own = mu_map * spacing_y_mm
-    inclusive = own.cumsum(dim=3)
-    posterior = inclusive - own
-    anterior = inclusive[:, :, :, -1:] - inclusive
-    return torch.cat([anterior, posterior], dim=1), own
+__all__ = ["in_front", "transmission", "transmission_of_rows"]
 
 
 def transmission(mu_map: Volume, spacing_y_mm: float) -> Tensor:
@@ -40,9 +24,44 @@ def transmission(mu_map: Volume, spacing_y_mm: float) -> Tensor:
         mu_map: Linear attenuation coefficient, ``(b, 1, x, y, z)`` [1/mm].
         spacing_y_mm: Voxel edge along y [mm].
     """
-    in_front, own = optical_depth(mu_map, spacing_y_mm)
-    # (1 - exp(-m)) / m; its series where m is too small to divide by
+    own = mu_map * spacing_y_mm
+    return torch.cat([torch.exp(-tau) for tau in in_front(own, 3, (1, -1))], dim=1) * _within(own)
+
+
+def transmission_of_rows(mu: Tensor, step_mm: float, sides: Sequence[int]) -> list[Tensor]:
+    """The same for rows of columns, depth second.
+
+    Args:
+        mu: Linear attenuation coefficient, ``(row, depth, ...)`` [1/mm].
+        step_mm: Length of a voxel along depth [mm].
+        sides: For each view, 1 where its head stands at the upper end of depth and -1 at the lower.
+
+    Returns:
+        For each view, of the shape of ``mu``.
+    """
+    own = mu * step_mm
+    within = _within(own)
+    return [torch.exp(-tau) * within for tau in in_front(own, 1, sides)]
+
+
+def in_front(own: Tensor, axis: int, sides: Sequence[int]) -> list[Tensor]:
+    """Optical depth between the near face of each voxel and the edge of the grid.
+
+    Args:
+        own: Optical depth of each voxel itself.
+        axis: Axis along which the views look.
+        sides: For each view, 1 where its head stands at the upper end of the axis and -1 at the lower.
+
+    Returns:
+        For each view, of the shape of ``own``.
+    """
+    inclusive = own.cumsum(dim=axis)
+    whole = inclusive.narrow(axis, own.shape[axis] - 1, 1)
+    return [whole - inclusive if side > 0 else inclusive - own for side in sides]
+
+
+def _within(own: Tensor) -> Tensor:
+    """``(1 - exp(-m)) / m``; its series where m is too small to divide by."""
     small = own.abs() < 1e-4
     safe = torch.where(small, torch.ones_like(own), own)
-    within = torch.where(small, 1.0 - own / 2.0, -torch.expm1(-safe) / safe)
-    return torch.exp(-in_front) * within
+    return torch.where(small, 1.0 - own / 2.0, -torch.expm1(-safe) / safe)

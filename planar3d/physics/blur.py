@@ -7,9 +7,6 @@ Voxels are boxes of uniform activity and a pixel counts what arrives on its area
 
 exact for any width, however small against the voxel. The variance of the response is ``s^2 + v^2/12 + p^2/12``. What falls beyond
 the outermost pixel is lost, as it is on a detector.
-
-A blur whose width depends on depth is then two batched matrix products, the second of which also sums over depth; dense products
-beat short convolutions here because they run at the speed of the hardware's matrix units.
 """
 
 from __future__ import annotations
@@ -19,25 +16,30 @@ import math
 import torch
 from torch import Tensor
 
+from planar3d.physics.raster import Raster
+
 __all__ = ["blur_matrix"]
 
 
-def blur_matrix(sigma_mm: Tensor, voxels: int, voxel_mm: float) -> Tensor:
-    """Weights of a row of voxels in a row of as many pixels of the same size and place.
+def blur_matrix(sigma_mm: Tensor, voxels: Raster, pixels: Raster) -> Tensor:
+    """Weights of a row of voxels in a row of pixels.
 
     Args:
         sigma_mm: Standard deviations, any shape ``(...)``, non-negative [mm].
-        voxels: Number of voxels (and pixels) along the row.
-        voxel_mm: Edge of a voxel (and pixel) [mm].
+        voxels: Where the voxels lie.
+        pixels: Where the pixels lie, along the same axis.
 
     Returns:
         ``(..., pixel, voxel)`` float64; a column sums to one but for what leaves the detector.
     """
-    index = torch.arange(voxels, dtype=torch.float64, device=sigma_mm.device)
-    distance = (index[:, None] - index[None, :]) * voxel_mm
-    sigma = sigma_mm.to(torch.float64)[..., None, None].clamp(min=1e-6 * voxel_mm)
-    far, middle, near = (_second_integral(distance + shift, sigma) for shift in (voxel_mm, 0.0, -voxel_mm))
-    return ((far - 2.0 * middle + near) / voxel_mm).clamp(min=0.0)
+    sigma = sigma_mm.to(torch.float64)
+    v, p = voxels.step_mm, pixels.step_mm
+    distance = (pixels.centres_mm[:, None] - voxels.centres_mm[None, :]).to(sigma.device)
+    sigma = sigma[..., None, None].clamp(min=1e-6 * v)
+    outer, inner = 0.5 * (p + v), 0.5 * (p - v)
+    rise = _second_integral(distance + outer, sigma) - _second_integral(distance + inner, sigma)
+    fall = _second_integral(distance - inner, sigma) - _second_integral(distance - outer, sigma)
+    return ((rise - fall) / v).clamp(min=0.0)
 
 
 def _second_integral(t: Tensor, sigma: Tensor) -> Tensor:

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["LinearOperator"]
+__all__ = ["LinearOperator", "full_precision"]
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """Context in which mixed-precision training leaves products alone: physics is computed in the precision of its own tensors."""
+    return torch.autocast(device_type=like.device.type, enabled=False)
 
 
 class LinearOperator(nn.Module, ABC):

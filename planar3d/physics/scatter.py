@@ -1,66 +1,134 @@
 """Object scatter: photons that scatter in the patient and still fall into the energy window.
 
-A source under ``d`` mm of water-equivalent tissue adds to its unscattered image ``p`` a scattered one of relative strength
-``ratio_per_mm d`` and lateral standard deviation ``spread d``. Both are the leading terms of Klein-Nishina Monte Carlo in a
-30 x 20 cm water ellipse with 9.9 % energy resolution at 140 keV and a 20 % window: at 208 keV the scatter-to-primary ratio is
-0.22, 0.43 and 0.64 at 5, 10 and 15 cm and the lateral rms 1.3, 2.5 and 3.5 cm.
+A source under d mm of water-equivalent tissue adds to its unscattered image a scattered one of relative strength ``R(d)``, which is
+spread out as two Gaussians whose widths grow with depth:
 
-The width varies from voxel to voxel, so each voxel is shared between images of fixed widths (nodes) by linear interpolation in
-depth: a sum over depth per node and one blur per node, cheaper than the unscattered part and exactly linear in activity.
+``R(d) = r_0 + d (r_1 + r_2 d + r_3 d^2)``,  ``share_n G(s_n(d)^2) + (1 - share_n) G(s_w(d)^2)``,  ``s(d) = a_0 + a_1 d + a_2 d^2``.
+
+Photons of the line imaged are one such kernel; down-scatter from higher lines of the same radionuclide is another, which does not vanish at
+the surface, as it comes from behind the source too. What was counted in a side window is the same model with other figures. All are
+fitted to a Monte Carlo in water, per line and window (``experiments/03_object_scatter``).
 """
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
 
 import torch
 from torch import Tensor
 
-from planar3d.units import MM_PER_CM
+from planar3d.radionuclide import Radionuclide
 
-__all__ = ["ObjectScatter"]
+__all__ = ["WINDOWS", "ObjectScatter", "ScatterKernel"]
 
-# scatter-to-primary ratio per cm of water, from the same Monte Carlo: keV -> 1/cm
-RATIO_PER_CM = {112.95: 0.125, 140.51: 0.061, 208.37: 0.043, 364.49: 0.0243}
-SPREAD = 0.25
+WINDOWS = ("peak", "lower", "upper")
+DEEPEST_MM = 300.0
+"""The fits reach to 280 mm; deeper sources scatter as at this depth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScatterKernel:
+    """Strength and shape of scatter against depth.
+
+    Attributes:
+        ratio_per_mm: Coefficients ``r_1, r_2, r_3`` of the scatter-to-primary ratio [1/mm, 1/mm^2, 1/mm^3].
+        narrow_share: Share of the narrow Gaussian.
+        sigma_narrow: Coefficients ``a_1, a_2`` of its standard deviation [mm/mm, mm/mm^2].
+        sigma_wide: The same of the wide Gaussian.
+        ratio_at_surface: ``r_0``.
+        sigma_at_surface_mm: ``a_0`` of the narrow and of the wide Gaussian [mm].
+    """
+
+    ratio_per_mm: tuple[float, float, float]
+    narrow_share: float
+    sigma_narrow: tuple[float, float]
+    sigma_wide: tuple[float, float]
+    ratio_at_surface: float = 0.0
+    sigma_at_surface_mm: tuple[float, float] = (0.0, 0.0)
+
+    def ratio(self, depth_mm: Tensor) -> Tensor:
+        """Scattered counts relative to unscattered ones of the photopeak window, of a source at a depth [mm]."""
+        d = depth_mm.clamp(0.0, DEEPEST_MM)
+        r1, r2, r3 = self.ratio_per_mm
+        return self.ratio_at_surface + d * (r1 + d * (r2 + d * r3))
+
+    def components(self, depth_mm: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Strength and variance [mm^2] of both Gaussians of a source at a depth [mm]."""
+        d = depth_mm.clamp(0.0, DEEPEST_MM)
+        ratio = self.ratio(d)
+        shapes = zip(
+            (self.narrow_share, 1.0 - self.narrow_share), self.sigma_at_surface_mm, (self.sigma_narrow, self.sigma_wide), strict=True
+        )
+        return [(share * ratio, (a0 + d * (a1 + a2 * d)).square()) for share, a0, (a1, a2) in shapes]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectScatter:
-    """Depth-dependent scatter kernel.
+    """What an energy window counts beside unscattered photons of the photopeak.
 
     Attributes:
-        ratio_per_mm: Scatter-to-primary ratio per mm of water in front of the source [1/mm].
-        spread: Lateral standard deviation of the scattered image per mm of water in front [mm/mm].
-        node_step_mm: Distance of the depth nodes [mm].
-        nodes: Number of nodes; deeper sources have the width of the last.
+        kernels: Scatter of the line imaged, and down-scatter from higher lines.
+        primary_share: Unscattered counts in this window relative to those in the photopeak window; 1 for the photopeak window.
     """
 
-    ratio_per_mm: float
-    spread: float = SPREAD
-    node_step_mm: float = 50.0
-    nodes: int = 6
+    kernels: tuple[ScatterKernel, ...]
+    primary_share: float = 1.0
 
     @classmethod
-    def at_energy(cls, energy_kev: float) -> ObjectScatter:
-        """Kernel for an imaging line.
+    def in_window(cls, isotope: str, energy_kev: float, window: str = "peak", *, downscatter: bool = True) -> ObjectScatter:
+        """Scatter of a line in one of its energy windows (`planar3d.physics.energy_window`).
+
+        Args:
+            isotope: Radionuclide, as in ``"Lu-177"``.
+            energy_kev: Its line, within a few keV [keV].
+            window: ``"peak"``, or ``"lower"`` or ``"upper"`` beside it.
+            downscatter: Whether to count photons of higher lines too.
 
         Raises:
-            ValueError: No figures are known for the energy.
+            ValueError: The line or the window is not known.
         """
-        for known_kev, ratio_per_cm in RATIO_PER_CM.items():
-            if abs(known_kev - energy_kev) < 1.0:
-                return cls(ratio_per_mm=ratio_per_cm / MM_PER_CM)
-        known = ", ".join(f"{e:g}" for e in RATIO_PER_CM)
-        raise ValueError(
-            f"scatter: no kernel for energy_kev={energy_kev:g}; known are {known} keV; give ObjectScatter(ratio_per_mm=...) instead"
-        )
+        entry = _entry(isotope, energy_kev, window)
+        kernels = [_kernel(entry)]
+        if downscatter and "downscatter" in entry:
+            kernels.append(_kernel(entry["downscatter"]))
+        return cls(kernels=tuple(kernels), primary_share=entry["primary"])
 
-    def sigma_mm(self) -> Tensor:
-        """Scatter widths of the nodes, ``(node,)`` [mm]."""
-        return self.spread * self.node_step_mm * torch.arange(self.nodes, dtype=torch.float64)
+    def ratio(self, depth_mm: Tensor) -> Tensor:
+        """Scattered counts relative to unscattered ones of the photopeak window, of a source at a depth [mm]."""
+        return torch.stack([kernel.ratio(depth_mm) for kernel in self.kernels]).sum(dim=0)
 
-    def node_weight(self, depth_mm: Tensor, node: int) -> Tensor:
-        """Relative strength with which sources at a depth [mm] appear in the image of one node."""
-        position = (depth_mm / self.node_step_mm).clamp(max=self.nodes - 1)
-        return self.ratio_per_mm * depth_mm * (1.0 - (position - node).abs()).clamp(min=0.0)
+    def components(self, depth_mm: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Strength and variance [mm^2] of every Gaussian of a source at a depth [mm]."""
+        return [component for kernel in self.kernels for component in kernel.components(depth_mm)]
+
+
+@lru_cache
+def _table() -> dict:
+    """The fitted kernels shipped with the package, by line and window."""
+    return json.loads(resources.files("planar3d.physics").joinpath("object_scatter.json").read_text(encoding="utf-8"))
+
+
+def _entry(isotope: str, energy_kev: float, window: str) -> dict:
+    """What the table holds of a line in a window."""
+    if window not in WINDOWS:
+        raise ValueError(f"window {window!r} is not known; known are {', '.join(WINDOWS)}")
+    nuclide = Radionuclide.from_name(isotope)
+    line_kev = nuclide.photon_near(energy_kev).energy_kev
+    names = [f"{nuclide.name}/{kev}" for kev in (math.floor(line_kev), math.ceil(line_kev))]
+    return next(_table()[name] for name in names if name in _table())[window]
+
+
+def _kernel(entry: dict) -> ScatterKernel:
+    """A kernel as the table holds it."""
+    return ScatterKernel(
+        ratio_per_mm=tuple(entry["ratio_per_mm"]),
+        narrow_share=entry["narrow_share"],
+        sigma_narrow=tuple(entry["sigma_narrow"]),
+        sigma_wide=tuple(entry["sigma_wide"]),
+        ratio_at_surface=entry["ratio_at_surface"],
+        sigma_at_surface_mm=tuple(entry["sigma_at_surface_mm"]),
+    )

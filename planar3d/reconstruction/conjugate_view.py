@@ -27,7 +27,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from planar3d.organs import GROUPS, LESIONS, organ_id
-from planar3d.physics import PlanarProjector
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.voi import organ_masks, unit_maps
@@ -108,9 +107,11 @@ class _Regions:
 
     @cached_property
     def corrected(self) -> Float[Tensor, "b view x z"]:
-        """``I``, the views corrected for scatter and attenuation, over the silhouette of the body."""
+        """``I``, the views corrected for dwell time, scatter and attenuation, over the silhouette of the body."""
         silhouette = self.problem.body[:, 0].any(dim=2)
-        return self.problem.views * _unscattered_share(self.problem) * (torch.exp(0.5 * self.line_integral) * silhouette)[:, None]
+        dwell = self.problem.projector.relative_dwell
+        views = torch.where(dwell > 0, self.problem.views / dwell.clamp(min=torch.finfo(dwell.dtype).tiny), 0.0)
+        return views * _unscattered_share(self.problem) * (torch.exp(0.5 * self.line_integral) * silhouette)[:, None]
 
     @cached_property
     def region(self) -> Tensor:
@@ -151,15 +152,9 @@ class _Regions:
 def _unscattered_share(problem: PlanarProblem) -> Tensor:
     """Share of unscattered photons in each pixel if the body held uniform activity, ``(b, view, x, z)``."""
     projector = problem.projector
-    if projector.scatter_weights is None:
+    if not projector.models_scatter:
         return torch.ones_like(problem.views)
-    unscattered = PlanarProjector(
-        transmission=projector.transmission,
-        kernels=projector.kernels,
-        counts_per_bq=projector.counts_per_bq,
-        voxel_volume_ml=projector.voxel_volume_ml,
-        volumes_per_patient=projector.volumes_per_patient,
-    )
+    unscattered = projector.unscattered()
     body = problem.body.to(problem.views)
     everything = projector(body)
     return torch.where(everything > 0, unscattered(body) / everything.clamp(min=torch.finfo(everything.dtype).tiny), 1.0)

@@ -173,7 +173,7 @@ class _Fit:
     def projector(self, offset: RigidOffset, trials: int) -> PlanarProjector:
         """The camera before the anatomy at ``trials`` offsets per sample."""
         if self.problem.camera is None:
-            return self.problem.projector.repeat(trials)
+            return self.problem.projector
         mu_map = self.problem.mu_map.repeat_interleave(trials, dim=0)
         return self.problem.camera.projector(offset.move(mu_map, self.problem.grid), self.problem.grid)
 

@@ -62,7 +62,7 @@ def project_each(projector: PlanarProjector, volumes: Float[Tensor, "b k x y z"]
     at_once = max(1, voxels * volumes.shape[1] // volumes.numel())
     parts = []
     for part in volumes.split(at_once, dim=1):
-        views = projector.repeat(part.shape[1])(part.flatten(0, 1).unsqueeze(1))
+        views = projector(part.flatten(0, 1).unsqueeze(1))
         parts.append(views.unflatten(0, part.shape[:2]))
     return torch.cat(parts, dim=1)
 

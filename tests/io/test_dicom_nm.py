@@ -12,7 +12,7 @@ import torch
 
 from planar3d.io import PlanarImage, read_planar, write_planar_nifti
 from planar3d.io.dicom_header import COLLIMATORS
-from planar3d.physics.gamma_camera import camera_names
+from planar3d.physics import camera_names
 
 FROM_FRONT = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]
 FROM_BEHIND = [-1.0, 0.0, 0.0, 0.0, 0.0, -1.0]
