@@ -1,7 +1,8 @@
 """The coarse grid on which what is blurred by centimetres is computed: object scatter and the tails of the collimator.
 
-Each voxel is shared out linearly among the coarse nodes about it, which keeps its content and its centre. A node's water-equivalent depth,
-``(tau + mu dy / 2) / mu_water`` with the optical depth ``tau`` in front of a voxel, is the mean of its voxels' by the same weights.
+Each voxel is shared out linearly among the coarse nodes about it, which keeps its content and its centre. A node's water-equivalent depth is
+``tau / mu_water`` with the optical depth ``tau`` from the node to the edge of the grid, through the mean attenuation of the columns that are
+shared with it, but for those that hold nothing but air.
 """
 
 from __future__ import annotations
@@ -62,11 +63,19 @@ class CoarseGrid:
             rows: Which of the voxels along the first axis ``mu`` holds.
             planes: Which along depth.
         """
-        a, b, c = (_mean(self.sharing(axis)[:, part]).to(mu) for axis, part in enumerate((rows, planes, slice(None))))
-        own = torch.einsum("ax,pxyz->payz", a, mu @ c.T) * self.rasters[1].step_mm
-        return torch.stack([b @ (tau + 0.5 * own) for tau in in_front(own, 2, sides)], dim=1) / mu_water
+        a, c = self.sharing(0)[:, rows].to(mu), self.sharing(2).to(mu)
+        columns = torch.einsum("ax,pxz->paz", a, (mu.detach() > 0).any(dim=2).to(mu) @ c.T).unsqueeze(2)
+        total = torch.einsum("ax,pxyz->payz", a, mu @ c.T)
+        # a plane of air on either side stands for all that lies beyond the planes given
+        mean = torch.nn.functional.pad(total / columns.clamp(min=torch.finfo(mu.dtype).tiny), (0, 0, 1, 1))
+        own = mean * self.rasters[1].step_mm
+        at_nodes = self._at_slabs(planes).to(mu)
+        return torch.stack([at_nodes @ (tau + 0.5 * own) for tau in in_front(own, 2, sides)], dim=1) / mu_water
 
-
-def _mean(sharing: Tensor) -> Tensor:
-    """Weights that sum to one for each node; none for a node without voxels."""
-    return sharing / sharing.sum(dim=1, keepdim=True).clamp(min=torch.finfo(sharing.dtype).tiny)
+    def _at_slabs(self, planes: slice) -> Tensor:
+        """Linear interpolation to the slabs from some of the planes and one on either side of them, ``(slab, plane + 2)``."""
+        raster = self.rasters[1]
+        known = raster.centres_mm[planes]
+        place = ((self.slabs.centres_mm - known[0]) / raster.step_mm + 1.0).clamp(0.0, len(known) + 1.0)
+        apart = (place[:, None] - torch.arange(len(known) + 2, dtype=torch.float64)[None, :]).abs()
+        return (1.0 - apart).clamp(min=0.0)
