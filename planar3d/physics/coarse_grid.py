@@ -1,8 +1,8 @@
 """The coarse grid on which what is blurred by centimetres is computed: object scatter and the tails of the collimator.
 
-Each voxel is shared out linearly among the coarse nodes about it, which keeps its content and its centre. A node's water-equivalent depth is
-``tau / mu_water`` with the optical depth ``tau`` from the node to the edge of the grid, through the mean attenuation of the columns that are
-shared with it, but for those that hold nothing but air.
+Each voxel is shared out linearly among the coarse nodes about it, which keeps its content and its centre. A node's water-equivalent depth
+is ``tau / mu_water`` with the optical depth ``tau`` from the node to the edge of the grid, through the mean attenuation of the columns
+that are shared with it, but for those that hold nothing but air.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class CoarseGrid:
         sides: Sequence[int],
         rows: slice = slice(None),
         planes: slice = slice(None),
-    ) -> Tensor:
-        """Water-equivalent depth of each node, ``(p, view, x, y, z)`` [mm].
+    ) -> tuple[Tensor, Tensor]:
+        """Water-equivalent depth of each node, and thickness of the patient there.
 
         Args:
             mu: Linear attenuation, ``(p, x, y, z)`` [1/mm], zero outside the rows and planes given.
@@ -62,6 +62,9 @@ class CoarseGrid:
             sides: For each view, 1 where its head stands at the upper end of depth and -1 at the lower.
             rows: Which of the voxels along the first axis ``mu`` holds.
             planes: Which along depth.
+
+        Returns:
+            Depth, ``(p, view, x, y, z)`` [mm], and thickness along the line of sight, ``(p, 1, x, 1, z)`` [mm].
         """
         a, c = self.sharing(0)[:, rows].to(mu), self.sharing(2).to(mu)
         columns = torch.einsum("ax,pxz->paz", a, (mu.detach() > 0).any(dim=2).to(mu) @ c.T).unsqueeze(2)
@@ -70,7 +73,8 @@ class CoarseGrid:
         mean = torch.nn.functional.pad(total / columns.clamp(min=torch.finfo(mu.dtype).tiny), (0, 0, 1, 1))
         own = mean * self.rasters[1].step_mm
         at_nodes = self._at_slabs(planes).to(mu)
-        return torch.stack([at_nodes @ (tau + 0.5 * own) for tau in in_front(own, 2, sides)], dim=1) / mu_water
+        depth = torch.stack([at_nodes @ (tau + 0.5 * own) for tau in in_front(own, 2, sides)], dim=1)
+        return depth / mu_water, own.sum(dim=2)[:, None, :, None] / mu_water
 
     def _at_slabs(self, planes: slice) -> Tensor:
         """Linear interpolation to the slabs from some of the planes and one on either side of them, ``(slab, plane + 2)``."""

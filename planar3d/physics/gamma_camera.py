@@ -146,7 +146,7 @@ class GammaCamera(nn.Module):
         tails = setup.tail_weights
         return PlanarProjector(
             transmission=transmission(mu_map, grid.spacing_mm[1]),
-            blur=setup.blur,
+            blur=setup.blur.own(),
             mixing=setup.mixing,
             wide_weights=tails if self.scatter is None else setup.wide_weights(mu_map[:, 0]),
             tail_weights=tails,

@@ -6,7 +6,8 @@ spread out as two Gaussians whose widths grow with depth:
 ``R(d) = r_0 + d (r_1 + r_2 d + r_3 d^2)``,  ``share_n G(s_n(d)^2) + (1 - share_n) G(s_w(d)^2)``,  ``s(d) = a_0 + a_1 d + a_2 d^2``.
 
 Photons of the line imaged are one such kernel; down-scatter from higher lines of the same radionuclide is another, which does not vanish at
-the surface, as it comes from behind the source too. What was counted in a side window is the same model with other figures. All are
+the surface, as it comes from behind the source too: ``r_0`` counts as far as there is tissue, ``1 - exp(-t / l)`` of it where the patient
+is t mm of water thick along the line of sight. What was counted in a side window is the same model with other figures. All are
 fitted to a Monte Carlo in water, per line and window (``experiments/03_object_scatter``).
 """
 
@@ -28,6 +29,8 @@ __all__ = ["WINDOWS", "ObjectScatter", "ScatterKernel"]
 WINDOWS = ("peak", "lower", "upper")
 DEEPEST_MM = 300.0
 """The fits reach to 280 mm; deeper sources scatter as at this depth."""
+BEHIND_MM = 40.0
+"""The length l: a photon that comes back through tissue has passed it twice, and its mean free path is 60 to 90 mm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +54,22 @@ class ScatterKernel:
     sigma_at_surface_mm: tuple[float, float] = (0.0, 0.0)
 
     def ratio(self, depth_mm: Tensor) -> Tensor:
-        """Scattered counts relative to unscattered ones of the photopeak window, of a source at a depth [mm]."""
+        """Scattered counts relative to unscattered ones of the photopeak window, of a source at a depth in a thick patient [mm]."""
+        return self.ratio_at_surface + self.ratio_in_front(depth_mm)
+
+    def ratio_in_front(self, depth_mm: Tensor) -> Tensor:
+        """The part of `ratio` that tissue in front of the source makes."""
         d = depth_mm.clamp(0.0, DEEPEST_MM)
         r1, r2, r3 = self.ratio_per_mm
-        return self.ratio_at_surface + d * (r1 + d * (r2 + d * r3))
+        return d * (r1 + d * (r2 + d * r3))
 
-    def components(self, depth_mm: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Strength and variance [mm^2] of both Gaussians of a source at a depth [mm]."""
+    def shapes(self, depth_mm: Tensor) -> list[tuple[float, Tensor]]:
+        """Share and variance [mm^2] of both Gaussians of a source at a depth [mm]."""
         d = depth_mm.clamp(0.0, DEEPEST_MM)
-        ratio = self.ratio(d)
         shapes = zip(
             (self.narrow_share, 1.0 - self.narrow_share), self.sigma_at_surface_mm, (self.sigma_narrow, self.sigma_wide), strict=True
         )
-        return [(share * ratio, (a0 + d * (a1 + a2 * d)).square()) for share, a0, (a1, a2) in shapes]
+        return [(share, (a0 + d * (a1 + a2 * d)).square()) for share, a0, (a1, a2) in shapes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +107,13 @@ class ObjectScatter:
         """Scattered counts relative to unscattered ones of the photopeak window, of a source at a depth [mm]."""
         return torch.stack([kernel.ratio(depth_mm) for kernel in self.kernels]).sum(dim=0)
 
-    def components(self, depth_mm: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Strength and variance [mm^2] of every Gaussian of a source at a depth [mm]."""
-        return [component for kernel in self.kernels for component in kernel.components(depth_mm)]
+    def components(self, depth_mm: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Strength by tissue in front, by tissue all around, and variance [mm^2], of every Gaussian of a source at a depth [mm]."""
+        return [
+            (share * kernel.ratio_in_front(depth_mm), share * torch.full_like(depth_mm, kernel.ratio_at_surface), variance)
+            for kernel in self.kernels
+            for share, variance in kernel.shapes(depth_mm)
+        ]
 
 
 @lru_cache

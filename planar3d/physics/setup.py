@@ -91,8 +91,8 @@ class PlanarSetup:
 
     def wide_weights(self, mu: Tensor) -> Tensor:
         """Shares of the nodes of patients ``(p, x, y, z)`` in tails and scatter."""
-        depth = self.coarse.depth_mm(mu, linear_attenuation("water", self.optics.energy_kev), OPPOSED)
-        return self.system.wide_weights(depth, self.slabs_mm.to(mu))
+        depth, thickness = self.coarse.depth_mm(mu, linear_attenuation("water", self.optics.energy_kev), OPPOSED)
+        return self.system.wide_weights(depth, thickness, self.slabs_mm.to(mu))
 
 
 @lru_cache(maxsize=16)
@@ -164,7 +164,8 @@ def rotating_lines(optics: Optics, mu_map: Volume, grid: Grid, orbit: Orbit, sup
         weights = system.tail_weights(slabs)
         if optics.scatter is not None:
             water = linear_attenuation("water", optics.energy_kev)
-            weights = system.wide_weights(coarse.depth_mm(columns.turned_mu(), water, sides, rotation.u, rotation.depth), slabs)
+            depth_mm, thickness_mm = coarse.depth_mm(columns.turned_mu(), water, sides, rotation.u, rotation.depth)
+            weights = system.wide_weights(depth_mm, thickness_mm, slabs)
         slabs_of = coarse.sharing(1)[:, rotation.depth] if system.is_wide else None
         mixing = system.mixing(_distances(depth, 0.0, radii, sides)[:, rotation.depth], slabs_of)
         lines.append(

@@ -20,7 +20,7 @@ from torch import Tensor
 from planar3d.physics.blur import blur_matrix
 from planar3d.physics.collimator import CollimatorResponse
 from planar3d.physics.raster import Raster
-from planar3d.physics.scatter import ObjectScatter
+from planar3d.physics.scatter import BEHIND_MM, ObjectScatter
 from planar3d.physics.view_blur import ViewBlur, WideBlur
 from planar3d.physics.width_nodes import node_weights, variance_nodes
 
@@ -71,7 +71,7 @@ class SystemResponse:
         widths = [t.sigma_mm(d) for t in self.response.tail for d in (nearest, farthest)]
         if self.scatter is not None:
             shallow = self._core_variance(nearest)
-            deep = max(float(v) for _, v in self.scatter.components(torch.tensor(DEEPEST_MM, dtype=torch.float64)))
+            deep = max(float(v) for *_, v in self.scatter.components(torch.tensor(DEEPEST_MM, dtype=torch.float64)))
             widths += [torch.sqrt(shallow), torch.sqrt(deep + self._core_variance(farthest))]
         variances = [max(float(w) ** 2 - self.coarse_variance, NARROWEST_WIDE_MM**2) for w in widths]
         return torch.cat([torch.zeros(1, dtype=torch.float64), variance_nodes(min(variances), max(variances), WIDE_GROWTH)])
@@ -95,43 +95,51 @@ class SystemResponse:
         shared = [self.primary_share * t.share * self._wide(t.sigma_mm(slabs_mm) ** 2) for t in self.response.tail]
         return torch.stack(shared).sum(dim=0).permute(1, 2, 0)[:, None, :, None, :, None]
 
-    def wide_weights(self, depth_mm: Tensor, slabs_mm: Tensor) -> Tensor:
+    def wide_weights(self, depth_mm: Tensor, thickness_mm: Tensor, slabs_mm: Tensor) -> Tensor:
         """The same by tails and object scatter, ``(view, x, y, p, node, z)``.
 
         Args:
             depth_mm: Water-equivalent depth of the nodes, ``(p, view, x, y, z)`` [mm].
+            thickness_mm: Water-equivalent thickness of the patient along the line of sight, ``(p, 1, x, 1, z)`` [mm].
             slabs_mm: Distance of the nodes from the face, ``(view, y)`` [mm].
 
         What depends on depth is interpolated in a table per slab; that is differentiable with respect to depth.
         """
         table = self._scatter_table(slabs_mm).to(depth_mm)
-        slabs, bins, nodes = slabs_mm.numel(), table.shape[0] // slabs_mm.numel(), table.shape[1]
+        (_, slabs, bins, nodes), table = table.shape, table.flatten(0, 2)
         depth = depth_mm.permute(1, 2, 3, 0, 4)  # (view, x, y, p, z)
         position = (depth / DEPTH_STEP_MM).clamp(0.0, bins - 1.0)
         lower = position.detach().floor().clamp(max=bins - 2.0)
         slab = torch.arange(slabs, device=depth.device).view(*slabs_mm.shape, 1, 1).unsqueeze(1)
         index = (slab * bins + lower.long()).flatten()
         beyond = (position - lower).flatten()
+        around = (1.0 - torch.exp(-thickness_mm / BEHIND_MM)).permute(1, 2, 3, 0, 4).expand(depth.shape).flatten()
+        entries = [index, index + 1, index + slabs * bins, index + slabs * bins + 1]
+        shares = [1.0 - beyond, beyond, around * (1.0 - beyond), around * beyond]
         shared = torch.nn.functional.embedding_bag(
-            torch.stack([index, index + 1], dim=1), table, per_sample_weights=torch.stack([1.0 - beyond, beyond], dim=1), mode="sum"
+            torch.stack(entries, dim=1), table, per_sample_weights=torch.stack(shares, dim=1), mode="sum"
         )
         scatter = shared.view(*depth.shape, nodes).transpose(4, 5)
         tails = self.tail_weights(slabs_mm)
         return scatter.contiguous() if tails is None else scatter + tails.to(scatter)
 
     def _scatter_table(self, slabs_mm: Tensor) -> Tensor:
-        """Shares of the wide width nodes in object scatter for every slab at every depth in steps, ``(slab depth, node)``."""
+        """Shares of the wide width nodes in object scatter for every slab at every depth in steps, ``(2, slab, depth, node)``.
+
+        First what tissue in front of the source makes, then what tissue all around it does.
+        """
         if self.scatter is None:
             raise ValueError("wide_weights needs object scatter; without it there are the tails alone (tail_weights)")
         depth = torch.arange(0.0, DEEPEST_MM + DEPTH_STEP_MM, DEPTH_STEP_MM, dtype=torch.float64)
         core = self._core_variance(slabs_mm.flatten().to(depth))[:, None]
-        strength, variance = (torch.stack(c).unsqueeze(1) for c in zip(*self.scatter.components(depth), strict=True))
+        in_front, around, variance = (torch.stack(c).unsqueeze(1) for c in zip(*self.scatter.components(depth), strict=True))
+        strength = in_front + around
         left = variance + core - self.coarse_variance
         # what is narrower than the coarse grid can show is made up for by the others, so that the width of all scatter is right
         missing, positive = ((strength * part.clamp(min=0.0)).sum(dim=0) for part in (-left, left))
         kept = (1.0 - missing / positive.clamp(min=torch.finfo(positive.dtype).tiny)).clamp(min=0.0)
-        shared = strength * node_weights(left.clamp(min=0.0) * kept, self.wide_nodes)
-        return shared.sum(dim=1).flatten(1).T.contiguous()
+        weights = node_weights(left.clamp(min=0.0) * kept, self.wide_nodes)
+        return torch.stack([(part * weights).sum(dim=1).permute(1, 2, 0) for part in (in_front, around)]).contiguous()
 
     def _wide(self, variance: Tensor) -> Tensor:
         """Shares of the wide nodes in a Gaussian, ``(node, ...)``."""

@@ -71,6 +71,11 @@ class ViewBlur(nn.Module):
         self.along_x: Tensor
         self.along_z: Tensor
 
+    def own(self) -> ViewBlur:
+        """The same matrices in a module of its own, which can be moved without those who share them."""
+        wide = self.wide and WideBlur(**dict(self.wide.named_buffers()))
+        return ViewBlur(along_x=self.along_x, along_z=self.along_z, wide=wide)
+
     @property
     def rows(self) -> int:
         """Number of rows of the image, along w."""

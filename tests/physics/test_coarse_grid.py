@@ -15,7 +15,8 @@ def coarse(factor_mm: float) -> CoarseGrid:
 
 def test_depth_in_water_is_the_distance_to_the_surface() -> None:
     grid = coarse(16.0)
-    depth = grid.depth_mm(torch.full((1, 9, 31, 10), MU_WATER, dtype=torch.float64), MU_WATER, (1, -1))
+    depth, thickness = grid.depth_mm(torch.full((1, 9, 31, 10), MU_WATER, dtype=torch.float64), MU_WATER, (1, -1))
+    torch.testing.assert_close(thickness, torch.full((1, 1, 3, 1, 6), 31 * 4.0, dtype=torch.float64))
     place, half_mm = grid.slabs.centres_mm, 0.5 * 31 * 4.0
     assert depth.shape == (1, 2, 3, 9, 6)
     for view, expected in ((0, half_mm - place), (1, half_mm + place)):
@@ -26,7 +27,7 @@ def test_depth_in_water_is_the_distance_to_the_surface() -> None:
 def test_air_beside_the_patient_makes_it_no_shallower() -> None:
     grid, mu = coarse(16.0), torch.zeros(1, 9, 31, 10, dtype=torch.float64)
     mu[:, 4:] = MU_WATER
-    depth = grid.depth_mm(mu, MU_WATER, (1,))
+    depth, _ = grid.depth_mm(mu, MU_WATER, (1,))
     torch.testing.assert_close(depth[0, 0, 1], depth[0, 0, 2])
 
 

@@ -79,8 +79,8 @@ def test_kernels_stay_sane_at_any_depth(line: tuple[str, float], window: str) ->
     ratio = scatter.ratio(depth)
     assert (ratio >= 0).all()
     assert (ratio.diff() >= -1e-12).all()
-    torch.testing.assert_close(torch.stack([s for s, _ in scatter.components(depth)]).sum(dim=0), ratio)
-    assert all((variance >= 0).all() for _, variance in scatter.components(depth))
+    torch.testing.assert_close(torch.stack([a + b for a, b, _ in scatter.components(depth)]).sum(dim=0), ratio)
+    assert all((variance >= 0).all() for *_, variance in scatter.components(depth))
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -116,3 +116,17 @@ def test_depth_beyond_the_fit_counts_as_its_end() -> None:
     kernel = ScatterKernel(ratio_per_mm=(0.004, 0.0, 0.0), narrow_share=0.5, sigma_narrow=(0.1, 0.0), sigma_wide=(0.3, 0.0))
     near, far = (kernel.ratio(torch.tensor(d)) for d in (300.0, 3000.0))
     assert near == far == pytest.approx(1.2)
+
+
+def test_nothing_scatters_in_air() -> None:
+    """Counts in air are activity, sensitivity and time, also where photons of a higher line come down in tissue."""
+    grid = Grid.centred((31, 9, 31), 8.0)
+    activity = torch.zeros(1, 1, *grid.shape, dtype=torch.float64)
+    activity[0, 0, 15, 4, 15] = 1.0
+    views = [
+        GammaCamera.from_name("siemens-melp", isotope="Lu-177", energy_kev=113.0, dwell_time_s=1.0, scatter=scatter)(
+            activity, torch.zeros_like(activity), grid
+        )
+        for scatter in (True, False)
+    ]
+    torch.testing.assert_close(*views)
