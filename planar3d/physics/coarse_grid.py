@@ -32,9 +32,9 @@ class CoarseGrid:
     factors: tuple[int, int, int]
 
     @classmethod
-    def of(cls, rasters: tuple[Raster, Raster, Raster], edge_mm: float) -> CoarseGrid:
-        """Nodes at most an edge apart, and at least one voxel."""
-        a, b, c = (max(1, int(edge_mm / r.step_mm + 1e-6)) for r in rasters)
+    def of(cls, rasters: tuple[Raster, Raster, Raster], edges_mm: tuple[float, float, float]) -> CoarseGrid:
+        """Nodes at most so far apart along each axis, and at least one voxel."""
+        a, b, c = (max(1, int(edge / r.step_mm + 1e-6)) for r, edge in zip(rasters, edges_mm, strict=True))
         return cls(rasters=rasters, factors=(a, b, c))
 
     @property

@@ -29,7 +29,7 @@ from planar3d.shapes import BodyMask, Volume
 
 __all__ = ["Optics", "PlanarSetup", "planar_setup", "rotating_lines"]
 
-COARSE_MM = 16.0
+COARSE_MM = (16.0, 20.0, 16.0)
 """Distance of the nodes that hold what is blurred widely: less than the width of scatter from 5 cm depth."""
 OPPOSED = (1, -1)
 

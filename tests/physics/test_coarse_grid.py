@@ -10,7 +10,7 @@ MU_WATER = 0.0135
 
 def coarse(factor_mm: float) -> CoarseGrid:
     x, y, z = (Raster(count=n, step_mm=s) for n, s in ((9, 4.0), (31, 4.0), (10, 6.0)))
-    return CoarseGrid.of((x, y, z), factor_mm)
+    return CoarseGrid.of((x, y, z), (factor_mm,) * 3)
 
 
 def test_depth_in_water_is_the_distance_to_the_surface() -> None:
