@@ -1,7 +1,8 @@
 """Benchmarks: fixed cases, the same for everybody, on which methods are compared.
 
 A case is an anatomy imaged with one drawn biodistribution. A method gets the two count images, the camera, and the undeformed mu-map
-and labels, nothing else; in every second case the labels lack glands, vessels and bowel, as a poorer segmentation would.
+and labels, nothing else; in every second case the labels lack glands, vessels and bowel, as a poorer segmentation would. A benchmark may
+also image its cases as a SPECT, with whose reconstruction estimates are compared beside the truth.
 
 Seeds are reserved: digital patients of `RESERVED_PATIENT_SEEDS` and phantom seeds from `FIRST_PHANTOM_SEED` on are drawn by no training.
 Training draws below ``2^31``, and generators use the low 32 bits of a seed, so the two never meet.
@@ -21,7 +22,9 @@ from planar3d.batch import Batch
 from planar3d.grid import Grid
 from planar3d.organs import ABSENT_IN_POOR_SEGMENTATION
 from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.shapes import Volume
 from planar3d.simulation import PlanarSimulator
+from planar3d.spect_reference import SpectReference
 
 __all__ = ["FIRST_PHANTOM_SEED", "RESERVED_PATIENT_SEEDS", "Benchmark", "BenchmarkCases", "FilePatient"]
 
@@ -63,6 +66,7 @@ class BenchmarkCases:
         truth: The same cases with the imaged activity; for evaluation alone.
         poor_labels: Per case, whether the given labels lack glands, vessels and bowel.
         grid: Working grid.
+        reference: The same cases reconstructed from a SPECT, ``(b, 1, x, y, z)`` [Bq/mL]; None where there is none.
     """
 
     anatomy: str
@@ -71,6 +75,7 @@ class BenchmarkCases:
     truth: Batch
     poor_labels: tuple[bool, ...]
     grid: Grid
+    reference: Volume | None = None
 
 
 class Benchmark:
@@ -84,6 +89,7 @@ class Benchmark:
         spacing_mm: Working spacing [mm].
         cases_per_anatomy: Biodistributions per anatomy.
         poor_labels: Whether every second case is given a poorer label map.
+        spect: Images the cases as a SPECT too; None for none.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class Benchmark:
         spacing_mm: float = 8.0,
         cases_per_anatomy: int = 8,
         poor_labels: bool = True,
+        spect: SpectReference | None = None,
     ) -> None:
         strange = [s for s in digital_seeds if s not in RESERVED_PATIENT_SEEDS]
         if strange:
@@ -109,6 +116,7 @@ class Benchmark:
         self.spacing_mm = spacing_mm
         self.cases_per_anatomy = cases_per_anatomy
         self.poor_labels = poor_labels
+        self.spect = spect
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -158,4 +166,10 @@ class Benchmark:
         mu_map = patient.mu_map(camera.energy_kev).expand(count, 1, *grid.shape)
         truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=grid, seeds=seeds)
         problem = PlanarProblem.of_batch(truth, camera, grid)
-        return BenchmarkCases(anatomy=name, real=real, problem=problem, truth=truth, poor_labels=poor, grid=grid)
+        reference = None
+        if self.spect is not None:
+            # the draw of a seed is always the same, so this is the anatomy in which the planar views were taken
+            synthesizer = self.simulator.synthesizer
+            imaged = synthesizer.render(synthesizer.draw(seeds), labels, mu_map, grid)
+            reference = self.spect(truth, imaged.mu_map, grid, seeds).mean
+        return BenchmarkCases(anatomy=name, real=real, problem=problem, truth=truth, poor_labels=poor, grid=grid, reference=reference)

@@ -1,7 +1,8 @@
 """Methods on a benchmark, case by case: ``python -m planar3d.evaluate +benchmark=sim_v1_coarse methods=[qplanar,qplanar_em]``.
 
 Writes ``cases.csv`` (one row per case and method), ``organs.csv`` and ``lesions.csv`` (one row per organ or lesion of each), and
-``summary.csv``: means with 95 % bootstrap intervals over the cases, and differences from the reference method in the same cases.
+``summary.csv``: means with 95 % bootstrap intervals over the cases, and differences from the reference method in the same cases. With a
+SPECT, ``spect.csv`` compares each estimate with it at several widths of blur; at that which fits its method best, ``cases.csv`` does.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from planar3d.metrics import (
     ssim3d,
 )
 from planar3d.metrics.calibration import LEVELS
+from planar3d.metrics.matched_resolution import compare_blurred, fitted_width
 from planar3d.metrics.quantification import OrganErrors
 from planar3d.organs import GROUPS, LESIONS, organ_id, organ_name
 from planar3d.reconstruction.posterior import Posterior
@@ -56,8 +58,11 @@ SUMMARISED = (
     "total_error",
     "lesion_recovery",
     "deviance",
+    "spect_nmae",
+    "spect_ssim",
+    "spect_ssim_body",
 )
-PRINTED = ("nmae", "ssim", "ssim_body", "organ_error", "total_error")
+PRINTED = ("nmae", "ssim", "ssim_body", "organ_error", "total_error", "spect_nmae", "spect_ssim_body")
 SMALLEST_ORGAN_ML = 5.0
 TABLE_WIDTH = 150  # even where the output goes to a file
 BOOTSTRAP_SEED = 0
@@ -71,7 +76,7 @@ def main(cfg: DictConfig) -> None:
     console = Console(highlight=False)
     for name in benchmark.missing:
         console.print(f"Left out {name}: its files are not there; set PLANAR3D_DATA to the folder that holds them")
-    tables: dict[str, list[Row]] = {"cases": [], "organs": [], "lesions": []}
+    tables: dict[str, list[Row]] = {"cases": [], "organs": [], "lesions": [], "spect": []}
     with output_folder(cfg.output_dir, cfg) as folder:
         anatomies = benchmark.anatomies if cfg.anatomies is None else tuple(cfg.anatomies)
         with stages(len(anatomies) * len(cfg.methods)) as stage:
@@ -81,6 +86,7 @@ def main(cfg: DictConfig) -> None:
                     posterior, seconds = _timed(methods[name] or _patient_specific(cfg, cases.anatomy), cases)
                     for table, rows in score(cases, name, posterior, seconds).items():
                         tables[table] += [{"benchmark": benchmark.name} | row for row in rows]
+        tables["cases"] = _with_spect(tables["cases"], tables["spect"])
         tables["summary"] = summarise(tables["cases"], reference=cfg.reference)
         for name, rows in tables.items():
             if rows:
@@ -101,7 +107,7 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
     truth, labels, x = cases.truth.activity, cases.truth.imaged_labels, posterior.mean
     organs = organ_errors(x, truth, labels, cases.grid)
     lesions = lesion_recovery(x, truth, labels, cases.grid)
-    views = cases.problem.projector(x).clamp(min=torch.finfo(x.dtype).eps)
+    views = cases.problem.expected_counts(x).clamp(min=torch.finfo(x.dtype).eps)
     whole = {
         "nmae": nmae(x, truth),
         "ssim": ssim3d(x, truth),
@@ -111,7 +117,8 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
     }
     whole["total_error"] = whole["total_bias"].abs()
     hosts = organ_errors(x, truth, _hosts(labels, cases.problem.labels), cases.grid)
-    rows: dict[str, list[Row]] = {"cases": [], "organs": [], "lesions": []}
+    spect = None if cases.reference is None else compare_blurred(x, cases.reference, labels > 0, cases.grid)
+    rows: dict[str, list[Row]] = {"cases": [], "organs": [], "lesions": [], "spect": []}
     for k in range(len(x)):
         case: Row = {"anatomy": cases.anatomy, "real": cases.real, "case": k, "poor_labels": cases.poor_labels[k], "method": method}
         recovered = lesions.recovery[lesions.sample == k]
@@ -124,6 +131,7 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
             | {"seconds": seconds}
         )
         rows["organs"] += [case | row for row in _organ_rows(organs, k)]
+        rows["spect"] += [case | row for row in (spect.rows(k) if spect is not None else ())]
         rows["lesions"] += [
             case | {"lesion": organ_name(int(i)), "volume_ml": float(v), "recovery": float(r)}
             for s, i, v, r in zip(lesions.sample, lesions.ids, lesions.volume_ml, lesions.recovery, strict=True)
@@ -150,9 +158,20 @@ def summarise(rows: Sequence[Row], *, reference: str) -> list[Row]:
     return summary
 
 
+def _with_spect(cases: Sequence[Row], spect: Sequence[Row]) -> list[Row]:
+    """Rows of cases with what the comparison with the SPECT gives at the width of blur that fits their method."""
+    widths = {}
+    for method in {row["method"] for row in spect}:
+        widths[method] = fitted_width(*zip(*((row["width_mm"], row["nmae"]) for row in spect if row["method"] == method), strict=True))
+    key = ("anatomy", "case", "method")
+    fitted = {tuple(row[k] for k in key): row for row in spect if row["width_mm"] == widths[row["method"]]}
+    names = ("width_mm", "nmae", "ssim", "ssim_body")
+    return [row | {f"spect_{n}": own[n] for n in names if (own := fitted.get(tuple(row[k] for k in key)))} for row in cases]
+
+
 def _interval(rows: Sequence[Row], subset: str, method: str, metric: str, reference: str) -> list[Row]:
     """The row of one metric of one method; none where no case has it."""
-    own, other = ({(r["anatomy"], r["case"]): r[metric] for r in rows if r["method"] == m} for m in (method, reference))
+    own, other = ({(r["anatomy"], r["case"]): r.get(metric) for r in rows if r["method"] == m} for m in (method, reference))
     known = [key for key, value in own.items() if value is not None]
     if not known:
         return []
@@ -265,14 +284,15 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 def _printed(summary: Sequence[Row], name: str) -> Table:
     """The summary as a table for the terminal."""
-    table = Table("anatomies", "method", *PRINTED, title=f"{name}: mean [95 % interval]")
+    printed = [metric for metric in PRINTED if any(row["metric"] == metric for row in summary)]
+    table = Table("anatomies", "method", *printed, title=f"{name}: mean [95 % interval]")
     for subset, method in dict.fromkeys((r["subset"], r["method"]) for r in summary):
         cells = {
             r["metric"]: f"{r['mean']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
             for r in summary
             if (r["subset"], r["method"]) == (subset, method)
         }
-        table.add_row(subset, method, *(cells.get(metric, "") for metric in PRINTED))
+        table.add_row(subset, method, *(cells.get(metric, "") for metric in printed))
     return table
 
 

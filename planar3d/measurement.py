@@ -1,44 +1,49 @@
 """From a measured planar image and a patient's anatomy to the reconstruction problem on a common grid.
 
 The working grid takes its x and z from the pixels of the camera, whole pixels summed up to about the spacing asked for, so that counts
-stay Poisson counts; along y it holds the body in voxels of the same edge. An image that does not say where it lies is placed by its counts.
+stay Poisson counts; along y it holds the body in voxels of the same edge. An image that does not say where it lies is placed by its counts
+less the known background, as dead time does not move organs; the problem itself has both beside the counts (`planar3d.acquisition`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
+from torch import Tensor
+
+from planar3d.acquisition import background, dwell_time_s, live_fraction
 from planar3d.anatomy.patient import Patient
 from planar3d.grid import Grid
-from planar3d.io import PlanarImage, rebin
+from planar3d.io import PlanarImage, rebin, rebin_rows
 from planar3d.physics.gamma_camera import GammaCamera
 from planar3d.reconstruction.placement import place
 from planar3d.reconstruction.problem import PlanarProblem
 
-__all__ = ["camera_of", "located", "pose", "working_grid"]
+__all__ = ["camera_of", "located", "pose", "rearranged", "working_grid"]
 
 FEWEST_PIXELS = 8
 PLACEMENT_SPACING_MM = 9.6
 USUAL_DISTANCE_MM = (200.0, 200.0)
 
 
-def camera_of(image: PlanarImage, *, scatter: bool = True) -> GammaCamera:
-    """The camera that made an image.
+def camera_of(image: PlanarImage) -> GammaCamera:
+    """The camera that made an image, with the model of object scatter where the image names it as the scatter correction.
 
     Args:
-        image: The acquisition, which names camera and isotope.
-        scatter: Whether to model object scatter.
+        image: The acquisition, which names camera, isotope and line.
 
     Raises:
-        ValueError: The camera or the isotope is not known.
+        ValueError: The camera, the isotope or its line is not known.
     """
     return GammaCamera.from_name(
         image.camera,
         isotope=image.isotope,
-        dwell_time_s=image.dwell_time_s,
+        dwell_time_s=dwell_time_s(image),
+        energy_kev=image.energy_kev,
         sensitivity_cps_per_mbq=image.sensitivity_cps_per_mbq,
-        scatter=scatter,
+        scatter=image.scatter_correction == "model",
         distance_mm=USUAL_DISTANCE_MM if image.distance_mm is None else image.distance_mm,
     )
 
@@ -58,7 +63,8 @@ def located(image: PlanarImage, camera: GammaCamera, patient: Patient, *, scanne
     grid = _grid_about_body(patient, PLACEMENT_SPACING_MM)
     anatomy = patient.resampled(grid)
     projector = camera.projector(anatomy.mu_map(camera.energy_kev, scanner)[None], grid)
-    dx, dz = place(projector, anatomy.labels[None], grid, lambda wanted: rebin(image, wanted), image.extent_mm).offset_mm
+    net = _net_counts(image)
+    dx, dz = place(projector, anatomy.labels[None], grid, lambda wanted: rebin(image, wanted, counts=net), image.extent_mm).offset_mm
     return replace(image, origin_mm=(image.origin_mm[0] + dx, image.origin_mm[1] + dz), origin_is_known=True)
 
 
@@ -76,8 +82,14 @@ def pose(
         device: Where to compute.
 
     Raises:
-        ValueError: It is not known where the image lies, or it does not overlap the patient.
+        ValueError: It is not known where the image lies, or it does not overlap the patient; dead time or side windows do not go with it;
+            or the camera models the scatter that side windows tell.
     """
+    if image.scatter_correction in ("tew", "dew") and camera.scatter is not None:
+        raise ValueError(
+            f"camera models object scatter and scatter_correction={image.scatter_correction} takes it from side windows; make it by "
+            f"camera_of(image), or take scatter_correction=model"
+        )
     if not image.origin_is_known:
         raise ValueError(
             "acquisition.origin_mm is required: the planar image does not say where it lies relative to the CT; give the centre of its "
@@ -88,9 +100,43 @@ def pose(
     if not bool(placed.body.any()):
         raise ValueError("the planar image does not overlap the patient in the CT; check acquisition.origin_mm and the CT's affine")
     mu_map = placed.mu_map(camera.energy_kev, scanner)[None]
+    live = live_fraction(image)
+    known = background(image, live)
     return PlanarProblem.from_camera(
-        camera, views=rebin(image, grid).to(device), mu_map=mu_map.to(device), labels=placed.labels[None].to(device), grid=grid
+        camera,
+        views=rebin(image, grid).to(device),
+        mu_map=mu_map.to(device),
+        labels=placed.labels[None].to(device),
+        grid=grid,
+        background=None if known is None else rebin(image, grid, counts=known).to(device),
+        live_fraction=None if live is None else rebin_rows(image, grid, live).to(device),
     )
+
+
+def rearranged(image: PlanarImage, problem: PlanarProblem, turn: Callable[[Tensor], Tensor]) -> PlanarProblem:
+    """The same problem with the views of an image turned, and the background that then goes with them.
+
+    Args:
+        image: The acquisition.
+        problem: What `pose` made of it.
+        turn: Takes counts ``(1, view, x, z)`` and turns them.
+    """
+    sides = {
+        name: turn(views) for name, views in (("lower_views", image.lower_views), ("upper_views", image.upper_views)) if views is not None
+    }
+    turned = replace(image, views=turn(image.views), **sides)
+    known = background(turned, live_fraction(turned))
+    return replace(
+        problem,
+        views=rebin(turned, problem.grid).to(problem.views),
+        background=None if known is None else rebin(turned, problem.grid, counts=known).to(problem.views),
+    )
+
+
+def _net_counts(image: PlanarImage) -> Tensor:
+    """Counts less the known background; no longer Poisson."""
+    known = background(image, live_fraction(image))
+    return image.views if known is None else (image.views - known).clamp(min=0.0)
 
 
 def working_grid(image: PlanarImage, patient: Patient, spacing_mm: float) -> Grid:

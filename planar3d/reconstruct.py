@@ -5,7 +5,6 @@ Works on the grid of `planar3d.measurement`; the estimate goes back to the space
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from rich.console import Console
 from planar3d.anatomy.patient import Patient
 from planar3d.config import command, trained_camera, trained_spacing_mm
 from planar3d.grid import Grid
-from planar3d.io import PlanarImage, read_planar, rebin, resample_to, write_volume
+from planar3d.io import PlanarImage, read_planar, resample_to, write_volume
 from planar3d.io.volume import load_nifti
-from planar3d.measurement import camera_of, located, pose
+from planar3d.measurement import camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
 from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.reconstruction.posterior import Posterior
@@ -40,8 +39,8 @@ def main(cfg: DictConfig) -> None:
         raise ValueError("patient.ct and patient.labels are required to reconstruct; give the patient's CT and label map")
     with output_folder(cfg.output_dir, cfg) as folder, stages(5) as stage:
         stage("Reading the planar image")
-        image = read_planar(cfg.planar, **cfg.acquisition)
-        camera = camera_of(image, scatter=cfg.scatter)
+        image = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
+        camera = camera_of(image)
         stage("Reading the anatomy")
         patient = instantiate(cfg.patient, _convert_="all")
         stage("Setting up the camera before the patient")
@@ -92,7 +91,7 @@ def require_as_given(image: PlanarImage, problem: PlanarProblem) -> None:
     Raises:
         ValueError: Another arrangement of the views fits the patient clearly better.
     """
-    better = better_arrangement(problem, lambda turned: rebin(replace(image, views=turned(image.views)), problem.grid))
+    better = better_arrangement(problem, lambda turn: rearranged(image, problem, turn))
     if better is not None:
         raise ValueError(
             f"the planar views seem to be {better}: their counts then fit the organs in the CT clearly better; correct the image, or pass "
@@ -149,7 +148,7 @@ def write_sheet(folder: Path, posterior: Posterior, problem: PlanarProblem, pati
         patient: CT and organs.
         method: Name of the method.
     """
-    expected = problem.projector(posterior.mean) if posterior.expected_views is None else posterior.expected_views
+    expected = problem.expected_counts(posterior.mean) if posterior.expected_views is None else posterior.expected_views
     ct_hu = patient.resampled(problem.grid).ct_hu
     sheet = reconstruction_sheet(
         views=problem.views, expected_views=expected, activity=posterior.mean, grid=problem.grid, ct_hu=ct_hu, title=method

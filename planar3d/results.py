@@ -19,7 +19,19 @@ from planar3d.models.checkpoint import shipped_weights
 
 __all__ = ["announce", "output_folder", "remove_empty", "stages", "without_paths"]
 
-_PATHS = {"ct", "labels", "planar", "checkpoints", "resume", "output_dir", "default_root_dir", "dirpath", "save_dir"}
+_PATHS = {
+    "ct",
+    "labels",
+    "planar",
+    "planar_lower",
+    "planar_upper",
+    "checkpoints",
+    "resume",
+    "output_dir",
+    "default_root_dir",
+    "dirpath",
+    "save_dir",
+}
 _NAMES_OR_PATHS = {"label_scheme", "checkpoint"}
 
 

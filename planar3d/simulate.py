@@ -74,6 +74,8 @@ def planar_image(batch: Batch, patient: Patient, camera: GammaCamera, *, name: s
         dwell_time_s=camera.dwell_time_s,
         distance_mm=(camera.distance_mm[0] - ahead_mm, camera.distance_mm[1] + ahead_mm),
         sensitivity_cps_per_mbq=camera.sensitivity_cps_per_mbq,
+        energy_kev=camera.energy_kev,
+        scatter_correction="none" if camera.scatter is None else "model",
     )
 
 

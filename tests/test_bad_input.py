@@ -88,6 +88,31 @@ def test_unknown_isotope_and_camera(key: str, value: str, fails: Fails, given: G
     assert "known are" in sentence
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["acquisition.dwell_time_s=240", "acquisition.scan_speed_mm_per_s=1.6"], "give exactly one of them"),
+        (["acquisition.scan_speed_mm_per_s=1.6", "acquisition.dead_time_s=3e-4"], "no true rate below saturation"),
+        (["acquisition.dead_time_s=3e-6"], "give scan_speed_mm_per_s"),
+        (["acquisition.dead_time_s=4.6"], "give seconds"),
+        (["acquisition.scatter_correction=tew"], "planar_lower"),
+        (["acquisition.scatter_correction=tew", "planar_lower={folder}/planar.nii.gz"], "planar_upper"),
+        (["acquisition.scatter_correction=dew", "planar_lower=nowhere.nii.gz"], "nowhere.nii.gz"),
+        (["acquisition.scatter_correction=esse"], "model, tew, dew, none"),
+        (["acquisition.energy_kev=140"], "is no line of Lu-177"),
+        (["acquisition.background_cps=some"], "background_cps in the arguments must be one or two numbers"),
+        (["acquisition.windows_kev=[1,2]"], "windows_kev in the arguments must be [low, high]"),
+    ],
+)
+def test_impossible_counting_physics(arguments: list[str], word: str, fails: Fails, given: Given, acquisition: Path) -> None:
+    assert word in fails("reconstruct", *given(acquisition), *(a.format(folder=acquisition) for a in arguments))
+
+
+def test_dwell_time_and_scan_speed_in_one_sidecar(fails: Fails, given: Given, acquisition: Path) -> None:
+    edit_sidecar(acquisition, scan_speed_mm_per_s=1.6)
+    assert "give exactly one of them" in fails("reconstruct", *given(acquisition))
+
+
 def test_nan_in_the_ct(fails: Fails, given: Given, acquisition: Path) -> None:
     def spoil(ct: np.ndarray) -> np.ndarray:
         ct = ct.copy()

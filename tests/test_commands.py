@@ -10,8 +10,15 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 from planar3d import simulate
+from planar3d.anatomy import hu_to_mu
+from planar3d.grid import Grid
+from planar3d.physics import GammaCamera
+from planar3d.physics.dead_time import DeadTime
+from planar3d.physics.exposure import apply_dead_time
+from planar3d.physics.sweep import WholeBodySweep
 
 Run = Callable[..., None]
 Given = Callable[..., list[str]]
@@ -101,3 +108,60 @@ def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(RuntimeError, match="a bug"):
         run("simulate", "patient.spacing_mm=16.0", "output_dir=out")
     assert not list(Path().iterdir())
+
+
+def totals(folder: str) -> dict[str, float]:
+    """Activity of each organ in a result [MBq]."""
+    with (Path(folder) / "organs.csv").open(newline="") as stream:
+        return {row["organ"]: float(row["activity_mbq"]) for row in csv.DictReader(stream)}
+
+
+def test_scan_speed_gives_what_the_dwell_time_gives(run: Run, given: Given, acquisition: Path) -> None:
+    run("reconstruct", *given(acquisition), "method=qplanar")
+    run("reconstruct", *given(acquisition, output_dir="fast"), "method=qplanar", f"acquisition.scan_speed_mm_per_s={387.0 / 240.0}")
+    assert totals("fast") == pytest.approx(totals("out"), rel=1e-4)
+
+
+@pytest.fixture
+def side_windows(acquisition: Path) -> list[str]:
+    """Side windows of the acquisition's truth beside it, as arguments; counts without noise."""
+    truth, ct = (nibabel.load(acquisition / f"{name}.nii.gz") for name in ("truth", "ct"))
+    peak = nibabel.load(acquisition / "planar.nii.gz")
+    spacing = (abs(float(truth.affine[0, 0])), abs(float(truth.affine[1, 1])), abs(float(truth.affine[2, 2])))
+    grid = Grid(shape=truth.shape, spacing_mm=spacing, origin_mm=tuple(float(v) for v in truth.affine[:3, 3]))
+    activity, hu = (torch.from_numpy(np.asarray(image.dataobj, dtype=np.float32))[None, None] for image in (truth, ct))
+    told = json.loads((acquisition / "planar.json").read_text())
+    for window in ("lower", "upper"):
+        camera = GammaCamera.from_name("siemens-melp", isotope="Lu-177", dwell_time_s=told["dwell_time_s"], window=window)
+        counts = camera(activity, hu_to_mu(hu, camera.energy_kev), grid)[0].permute(1, 0, 2).numpy()
+        nibabel.save(nibabel.Nifti1Image(counts, peak.affine), acquisition / f"planar_{window}.nii.gz")
+    return [f"planar_{window}={acquisition / f'planar_{window}.nii.gz'}" for window in ("lower", "upper")]
+
+
+def test_scatter_from_side_windows_round_trip(run: Run, given: Given, acquisition: Path, side_windows: list[str]) -> None:
+    run("reconstruct", *given(acquisition), "method=qplanar")
+    run(
+        "reconstruct", *given(acquisition, output_dir="tew"), "method=qplanar", *side_windows, "acquisition.scatter_correction=tew",
+    )  # fmt: skip
+    run("reconstruct", *given(acquisition, output_dir="none"), "method=qplanar", "acquisition.scatter_correction=none")
+    model, estimated, ignored = (sum(totals(name).values()) for name in ("out", "tew", "none"))
+    assert estimated == pytest.approx(model, rel=0.03)
+    assert ignored > 1.2 * model
+    assert str(acquisition) not in Path("tew/config.yaml").read_text()
+
+
+def test_dead_time_of_a_scan_is_put_right_by_the_command(run: Run, given: Given, acquisition: Path) -> None:
+    speed = f"acquisition.scan_speed_mm_per_s={387.0 / 240.0}"
+    run("reconstruct", *given(acquisition), "method=qplanar")
+    image = nibabel.load(acquisition / "planar.nii.gz")
+    counts = np.asarray(image.dataobj).transpose(1, 0, 2)[None].astype(np.float64)
+    z_mm = image.affine[2, 3] + image.affine[2, 2] * torch.arange(counts.shape[3], dtype=torch.float64)
+    low, high = (float(z_mm[k]) + s * 0.5 * float(image.affine[2, 2]) for k, s in ((0, -1), (-1, 1)))
+    sweep = WholeBodySweep(speed_mm_per_s=387.0 / 240.0, head_length_mm=387.0, start_mm=low, stop_mm=high)
+    recorded = apply_dead_time(torch.from_numpy(counts), DeadTime(tau_s=1e-4), sweep.exposure(z_mm))[0].permute(1, 0, 2).numpy()
+    assert recorded.sum() < 0.9 * counts.sum()
+    nibabel.save(nibabel.Nifti1Image(recorded.astype(np.float32), image.affine), acquisition / "planar.nii.gz")
+    run("reconstruct", *given(acquisition, output_dir="lost"), "method=qplanar", speed)
+    run("reconstruct", *given(acquisition, output_dir="told"), "method=qplanar", speed, "acquisition.dead_time_s=1e-4")
+    assert totals("told") == pytest.approx(totals("out"), rel=0.02, abs=1e-3 * sum(totals("out").values()))
+    assert sum(totals("lost").values()) < 0.9 * sum(totals("out").values())

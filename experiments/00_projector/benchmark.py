@@ -11,13 +11,13 @@ over a pixel, PyTomography takes them at the centres and cuts its kernels at thr
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -29,7 +29,15 @@ from planar3d.units import BQ_PER_MBQ, MM_PER_CM
 
 MU_WATER = 0.0135
 DISTANCE_MM = 250.0
-CASES = [(64, 2), (64, 60), (128, 2), (128, 60)]
+CASES = [
+    (64, 2, "planar3d"),
+    (64, 60, "planar3d"),
+    (64, 60, "in the body"),
+    (128, 2, "planar3d"),
+    (128, 60, "planar3d"),
+    (128, 60, "in the body"),
+]
+"""Grid, views, and ours before the whole grid or before the voxels of the body alone, as a reconstruction with a mask needs it."""
 REPEATS = {2: 7, 60: 2}
 
 
@@ -62,19 +70,24 @@ def camera() -> GammaCamera:
     )
 
 
-def ours(mu_map: Tensor, grid: Grid, views: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+Pair = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
+
+
+def ours(mu_map: Tensor, grid: Grid, views: int, support: Tensor | None = None) -> Pair:
     """Forward and adjoint; the two views by the path without rotation."""
-    turning = views > 2
-    # the activity lies in the body, and its adjoint is wanted there: what any reconstruction with a body mask does
-    projector = (
-        camera().rotating_projector(mu_map, grid, Orbit.circular(views, DISTANCE_MM), support=mu_map > 0)
-        if turning
-        else camera().projector(mu_map, grid)
-    )
+    if views == 2:
+        projector = camera().projector(mu_map, grid)
+    else:
+        projector = camera().rotating_projector(mu_map, grid, Orbit.circular(views, DISTANCE_MM), support=support)
     return projector, projector.adjoint
 
 
-def theirs(mu_map: Tensor, grid: Grid, views: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+def ours_in_the_body(mu_map: Tensor, grid: Grid, views: int) -> Pair:
+    """The same for activity in the body alone."""
+    return ours(mu_map, grid, views, support=mu_map > 0)
+
+
+def theirs(mu_map: Tensor, grid: Grid, views: int) -> Pair:
     """The same of PyTomography, in the geometry of planar3d."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -111,6 +124,9 @@ def theirs(mu_map: Tensor, grid: Grid, views: int) -> tuple[Callable[[Tensor], T
     return forward, adjoint
 
 
+LIBRARIES = {"planar3d": ours, "in the body": ours_in_the_body, "pytomography": theirs}
+
+
 def seconds(function: Callable[[], object], repeats: int, device: str) -> float:
     """Median wall time of a call after one warm-up."""
     times = []
@@ -123,20 +139,27 @@ def seconds(function: Callable[[], object], repeats: int, device: str) -> float:
     return sorted(times[1:])[repeats // 2]
 
 
-def resident_mib() -> float:
-    """The most memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def resident_mib(kind: str) -> float:
+    """Memory of this process by the kernel's account: ``VmRSS`` now, or ``VmHWM`` at most since the account was last cleared."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
+
+
+def clear_peak() -> None:
+    """Start the kernel's account of the peak anew: a process inherits that of its parent."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def measure(library: str, size: int, views: int, device: str, file: str) -> None:
     """Time one library; keep its views in a file, print the rest as JSON."""
     activity, mu_map, grid = torso(size)
     activity, mu_map = activity.to(device), mu_map.to(device)
-    before = resident_mib()
+    clear_peak()
+    before = resident_mib("VmRSS")
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     start = time.perf_counter()
-    forward, adjoint = {"planar3d": ours, "pytomography": theirs}[library](mu_map, grid, views)
+    forward, adjoint = LIBRARIES[library](mu_map, grid, views)
     setup = time.perf_counter() - start
     y = forward(activity)
     repeats = REPEATS[views]
@@ -144,27 +167,30 @@ def measure(library: str, size: int, views: int, device: str, file: str) -> None
         "setup_s": setup,
         "forward_s": seconds(lambda: forward(activity), repeats, device),
         "adjoint_s": seconds(lambda: adjoint(y), repeats, device),
-        "memory_mib": torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else resident_mib() - before,
+        "memory_mib": torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else resident_mib("VmHWM") - before,
     }
     torch.save(y.cpu(), file)
     print(json.dumps(row))
 
 
-def compare(size: int, views: int, device: str) -> str:
-    """One row of the table."""
+@cache
+def measured(library: str, size: int, views: int, device: str) -> tuple[dict[str, float], Tensor]:
+    """Times and memory of one library in a process of its own, and its views."""
     with tempfile.TemporaryDirectory() as folder:
-        rows, images = {}, {}
-        for library in ("planar3d", "pytomography"):
-            file = str(Path(folder) / library)
-            command = [sys.executable, "-W", "ignore", __file__, "measure", library, str(size), str(views), device, file]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise RuntimeError(done.stderr)
-            rows[library] = json.loads(done.stdout.splitlines()[-1])
-            images[library] = torch.load(file)
-    a, b = rows["planar3d"], rows["pytomography"]
-    gap = float((images["planar3d"] - images["pytomography"]).norm() / images["pytomography"].norm())
-    cells = [f"{size}^3, {views} views", f"{100 * gap:.2f} %"]
+        file = str(Path(folder) / "views.pt")
+        command = [sys.executable, "-W", "ignore", __file__, "measure", library, str(size), str(views), device, file]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return json.loads(done.stdout.splitlines()[-1]), torch.load(file)
+
+
+def compare(size: int, views: int, library: str, device: str) -> str:
+    """One row of the table."""
+    (a, our_views), (b, their_views) = measured(library, size, views, device), measured("pytomography", size, views, device)
+    gap = float((our_views - their_views).norm() / their_views.norm())
+    place = "" if library == "planar3d" else f", {library}"
+    cells = [f"{size}^3, {views} views{place}", f"{100 * gap:.2f} %"]
     for name in ("forward_s", "adjoint_s"):
         cells += [f"{1e3 * a[name]:.1f} ms", f"{1e3 * b[name]:.0f} ms", f"{b[name] / a[name]:.1f}"]
     cells += [f"{a['memory_mib']:.0f} MiB", f"{b['memory_mib']:.0f} MiB", f"{a['memory_mib'] / b['memory_mib']:.2f}"]
@@ -180,8 +206,8 @@ def main() -> None:
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads; time and memory of planar3d, PyTomography, their ratio")
     print("| case | relative L2 | forward | | times faster | adjoint | | times faster | memory | | ratio |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for size, views in CASES:
-        print(compare(size, views, device), flush=True)
+    for size, views, library in CASES:
+        print(compare(size, views, library, device), flush=True)
     return None
 
 

@@ -2,8 +2,8 @@
 
     python experiments/00_projector/floor.py [cpu | cuda] [float32 | bfloat16] [batch]
 
-No projector can read less than the activity and the transmission toward both views, once forward and once back, nor write less than one volume:
-six volumes in all. The floor is that many bytes at the speed at which this device copies a large array.
+No projector can read less than the activity and the transmission toward both views forward, the transmission back, nor write less than one
+volume: six volumes in all. The floor is that many bytes at the speed at which this device copies a large array.
 """
 
 from __future__ import annotations
@@ -38,16 +38,20 @@ def seconds(function: Callable[[], object], device: str) -> float:
     return sorted(times[2:])[REPEATS // 2]
 
 
+def copy_speed(device: str) -> float:
+    """Bytes read and written per second by a copy of a large array."""
+    source = torch.zeros(COPIED_BYTES // 4, device=device)
+    target = torch.empty_like(source)
+    return 2 * COPIED_BYTES / seconds(lambda: target.copy_(source), device)
+
+
 def main() -> None:
     """Print one line per kind of camera."""
     device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     dtype = getattr(torch, sys.argv[2]) if len(sys.argv) > 2 else torch.float32
     batch = int(sys.argv[3]) if len(sys.argv) > 3 else 16
     grid = Grid.centred(SHAPE, SPACING_MM)
-    source = torch.zeros(COPIED_BYTES // 4, device=device)
-    target = torch.empty_like(source)
-    bytes_per_s = 2 * COPIED_BYTES / seconds(lambda: target.copy_(source), device)
-    del source, target
+    bytes_per_s = copy_speed(device)
     generator = torch.Generator().manual_seed(0)
     activity = torch.rand(batch, 1, *SHAPE, generator=generator).to(device)
     mu_map = 0.0135 * (activity > 0.2)
@@ -67,10 +71,10 @@ def main() -> None:
             torch.cuda.reset_peak_memory_stats()
         forward, adjoint = seconds(lambda x=x, p=projector: p(x), device), seconds(lambda y=y, p=projector: p.adjoint(y), device)
         memory = f", peak memory {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB" if device == "cuda" else ""
-        print(
-            f"scatter {scatter}: forward {1e3 * forward:.2f} ms, adjoint {1e3 * adjoint:.2f} ms, together {(forward + adjoint) / floor:.1f} "
-            f"times the floor; relative L2 to float32 {gap:.1e}{memory}"
+        times = (
+            f"forward {1e3 * forward:.2f} ms, adjoint {1e3 * adjoint:.2f} ms, together {(forward + adjoint) / floor:.1f} times the floor"
         )
+        print(f"scatter {scatter}: {times}; relative L2 to float32 {gap:.1e}{memory}")
 
 
 if __name__ == "__main__":

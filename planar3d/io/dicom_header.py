@@ -1,7 +1,8 @@
 """What a DICOM NM header says of camera, isotope, time and distances; who the patient is is never read.
 
-Dwell time of a moving whole-body scan: the duration in the header is that of the whole scan, while each pixel is imaged for
-``axial field of view / scan velocity``.
+Of a moving whole-body scan the duration in the header is that of the whole scan, while each pixel is imaged for
+``axial field of view / scan velocity``: what is read is the velocity. A side window is one beside the peak window, at most half of its
+width away, that holds no line of the isotope; the nearest counts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,19 @@ from planar3d.units import MS_PER_SECOND
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["COLLIMATORS", "acquired_at", "camera", "counts", "distance_mm", "dwell_time_s", "energy_window", "frame_vector", "isotope"]
+__all__ = [
+    "COLLIMATORS",
+    "acquired_at",
+    "camera",
+    "counts",
+    "distance_mm",
+    "energy_window",
+    "frame_vector",
+    "isotope",
+    "side_windows",
+    "timing",
+    "window_kev",
+]
 
 
 MAKERS = {"siemens": ("SIEMENS",), "ge": ("GE", "GENERAL"), "philips": ("PHILIPS", "ADAC"), "mediso": ("MEDISO",)}
@@ -30,6 +43,9 @@ COLLIMATORS = {
     "mediso-megp": ("MEGP", "ME"),
 }  # fmt: skip
 """Words by which the makers call the collimators that the library has a model of."""
+
+SIDE_WINDOW_REACH = 0.5
+"""Farthest edge of a side window from that of the peak window, in widths of the peak window."""
 
 ELEMENTS = {"lutetium": "lu", "iodine": "i", "technetium": "tc"}
 
@@ -69,14 +85,19 @@ def isotope(header: Dataset) -> str:
     raise ValueError(f"isotope in the DICOM header is not known (it says {says}); known are {known}: pass isotope=...")
 
 
-def energy_window(header: Dataset, nuclide: str) -> int:
+def energy_window(header: Dataset, nuclide: str, energy_kev: float | None = None) -> int:
     """Number, from 1, of the energy window that holds the imaging line.
+
+    Args:
+        header: The file.
+        nuclide: Radionuclide by the library's name.
+        energy_kev: Its line, within a few keV; None for the usual one [keV].
 
     Raises:
         ValueError: No window holds it, or the header does not say which.
     """
     items = header.get("EnergyWindowInformationSequence") or []
-    energy = Radionuclide.from_name(nuclide).imaging_energy_kev
+    energy = _line_kev(nuclide, energy_kev)
     ranges = [_limits(item) for item in items]
     holding = [k for k, parts in enumerate(ranges, start=1) if any(low <= energy <= high for low, high in parts)]
     if holding:
@@ -87,8 +108,40 @@ def energy_window(header: Dataset, nuclide: str) -> int:
     raise ValueError(f"no energy window of the DICOM file is known to hold {energy} keV of {nuclide} ({told}); export the photopeak window")
 
 
-def dwell_time_s(header: Dataset) -> float:
-    """Time for which each pixel was imaged [s].
+def side_windows(header: Dataset, nuclide: str, peak: int) -> tuple[int | None, int | None]:
+    """Numbers, from 1, of the windows below and above the peak window; None where there is none.
+
+    Args:
+        header: The file.
+        nuclide: Radionuclide by the library's name.
+        peak: Number of the peak window.
+    """
+    edges = window_kev(header, peak)
+    if edges is None:
+        return None, None
+    low, high = edges
+    reach = SIDE_WINDOW_REACH * (high - low)
+    lines = [photon.energy_kev for photon in Radionuclide.from_name(nuclide).photons]
+    below, above = [], []
+    for number in range(1, len(header.get("EnergyWindowInformationSequence") or []) + 1):
+        beside = window_kev(header, number)
+        if number == peak or beside is None or any(beside[0] <= line <= beside[1] for line in lines):
+            continue
+        below += [(abs(beside[1] - low), number)] if beside[0] < low and abs(beside[1] - low) <= reach else []
+        above += [(abs(beside[0] - high), number)] if beside[1] > high and abs(beside[0] - high) <= reach else []
+    return (min(below)[1] if below else None), (min(above)[1] if above else None)
+
+
+def window_kev(header: Dataset, number: int) -> tuple[float, float] | None:
+    """Lowest and highest energy of a window by its number, from 1 [keV]; None where the header does not say, or names several ranges."""
+    items = header.get("EnergyWindowInformationSequence") or []
+    parts = _limits(items[number - 1]) if 0 < number <= len(items) else []
+    return parts[0] if len(parts) == 1 else None
+
+
+def timing(header: Dataset) -> dict[str, float]:
+    """For how long each pixel was imaged: ``dwell_time_s`` [s], or of a moving scan ``scan_speed_mm_per_s`` [mm/s] and, where the header
+    has it, ``head_length_mm`` [mm].
 
     Raises:
         ValueError: The header does not say.
@@ -98,18 +151,19 @@ def dwell_time_s(header: Dataset) -> float:
     if "WHOLE BODY" not in kind:
         if duration is None:
             raise ValueError("the DICOM header has no Actual Frame Duration; pass dwell_time_s=... in seconds")
-        return float(duration) / MS_PER_SECOND  # Actual Frame Duration is in milliseconds
+        return {"dwell_time_s": float(duration) / MS_PER_SECOND}  # Actual Frame Duration is in milliseconds
     velocity = float(header.get("ScanVelocity") or 0.0)
     if velocity <= 0 and header.get("ScanLength") and duration:
         velocity = float(header.ScanLength) / (float(duration) / MS_PER_SECOND)
     item = next(iter(header.get("DetectorInformationSequence") or []), {})
     field = item.get("FieldOfViewDimensions")
-    if velocity <= 0 or field is None or str(header.get("WholeBodyTechnique", "")).upper() == "MSP":
+    if velocity <= 0 or str(header.get("WholeBodyTechnique", "")).upper() == "MSP":
         raise ValueError(
             "the dwell time of this whole-body scan does not follow from the DICOM header (Actual Frame Duration is that of the whole "
-            "scan); pass dwell_time_s=..., the axial field of view divided by the scan velocity"
+            "scan); pass dwell_time_s=..., the axial field of view divided by the scan velocity, or scan_speed_mm_per_s=..."
         )
-    return float(_listed(field)[-1]) / velocity
+    length = {} if field is None else {"head_length_mm": float(_listed(field)[-1])}
+    return {"scan_speed_mm_per_s": velocity} | length
 
 
 def acquired_at(header: Dataset) -> datetime | None:
@@ -177,6 +231,12 @@ def _limits(item: Dataset) -> list[tuple[float, float]]:
     ranges = item.get("EnergyWindowRangeSequence") or []
     pairs = [(r.get("EnergyWindowLowerLimit"), r.get("EnergyWindowUpperLimit")) for r in ranges]
     return [(float(low), float(high)) for low, high in pairs if low is not None and high is not None]
+
+
+def _line_kev(nuclide: str, energy_kev: float | None) -> float:
+    """The line asked for, or the usual one [keV]."""
+    known = Radionuclide.from_name(nuclide)
+    return known.imaging_energy_kev if energy_kev is None else known.photon_near(energy_kev).energy_kev
 
 
 def _nuclide(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Planar images from DICOM NM: static or whole-body, both views in one file or one file per view.
+"""Planar images from DICOM NM: static or whole-body, both views in one file or one file per view, with their side windows if asked for.
 
 This and `planar3d.io.nifti` are the only places where measured images are flipped into patient coordinates. Nothing that tells who the
 patient is is read into a `PlanarImage` or put into a message.
@@ -7,7 +7,7 @@ patient is is read into a `PlanarImage` or put into a message.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import torch
 
 from planar3d.io import dicom_header
 from planar3d.io.dicom_views import Placement, frame_placement
-from planar3d.io.metadata import VIEWS
+from planar3d.io.metadata import SIDE_WINDOWS, VIEWS, merged
 from planar3d.io.planar_image import PlanarImage
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class _Frame:
     header: Dataset
     index: int
     detector: int
+    window: int
     placement: Placement
 
 
@@ -48,9 +49,13 @@ def read_planar_dicom(path: Path, overrides: dict[str, Any]) -> PlanarImage:
     Raises:
         ValueError: The file is no DICOM NM image of two opposed views, contradicts itself or lacks what is needed.
     """
+    if named := [key for key in SIDE_WINDOWS if key in overrides]:
+        raise ValueError(f"{named[0]} goes with a NIfTI image; a DICOM file holds its own energy windows: leave {named[0]} away")
     headers = _read_headers(path)
     nuclide = overrides.get("isotope") or dicom_header.isotope(headers[0]) if _counts_frames(headers) > 1 else ""
-    frames = [f for h in headers for f in _photopeak_frames(h, nuclide, single=len(headers) > 1, source=path.name)]
+    frames = [
+        f for h in headers for f in _photopeak_frames(h, nuclide, overrides.get("energy_kev"), single=len(headers) > 1, source=path.name)
+    ]
     anterior, posterior = _opposed(frames, overrides.get("view_order"), path.name)
     pixel = _pixel_mm(anterior.header, overrides, path.name)
     if not np.allclose(pixel, _pixel_mm(posterior.header, overrides, path.name), rtol=1e-3):
@@ -61,13 +66,16 @@ def read_planar_dicom(path: Path, overrides: dict[str, Any]) -> PlanarImage:
         raise ValueError(f"the views in {path.name} have different sizes, {shape} and {views[1].shape} pixels; give views of equal size")
     origin = overrides.get("origin_mm") or _origin(anterior, posterior, shape, pixel)
     header = anterior.header
-    values: dict[str, Any] = {
+    timed = "dwell_time_s" in overrides or "scan_speed_mm_per_s" in overrides
+    told: dict[str, Any] = ({} if timed else dicom_header.timing(header)) | {
         "isotope": nuclide,
         "camera": overrides.get("camera") or dicom_header.camera(header),
-        "dwell_time_s": overrides.get("dwell_time_s") or dicom_header.dwell_time_s(header),
         "acquired_at": dicom_header.acquired_at(header),
         "distance_mm": _distance(anterior, posterior),
-    } | {key: value for key, value in overrides.items() if key != "view_order"}
+    }
+    if overrides.get("scatter_correction") in ("tew", "dew"):
+        told |= _side_windows(anterior, posterior, nuclide)
+    values = merged(told, {key: value for key, value in overrides.items() if key != "view_order"})
     values["pixel_mm"] = pixel
     values["origin_mm"] = origin or tuple(-0.5 * (n - 1) * p for n, p in zip(shape, pixel, strict=True))
     return PlanarImage(views=torch.from_numpy(np.stack(views))[None], origin_is_known=origin is not None, **values)
@@ -97,23 +105,48 @@ def _counts_frames(headers: list[Dataset]) -> int:
     return sum(int(h.get("NumberOfFrames") or 1) for h in headers)
 
 
-def _photopeak_frames(header: Dataset, nuclide: str, *, single: bool, source: str) -> list[_Frame]:
+def _photopeak_frames(header: Dataset, nuclide: str, energy_kev: float | None, *, single: bool, source: str) -> list[_Frame]:
     """Frames of the energy window that holds the imaging line."""
     count = int(header.get("NumberOfFrames") or 1)
     detectors = dicom_header.frame_vector(header, "DetectorVector", count)
     windows = dicom_header.frame_vector(header, "EnergyWindowVector", count, default=1)
     single = single or count == 1
-    wanted = dicom_header.energy_window(header, nuclide) if nuclide else windows[0]
+    wanted = dicom_header.energy_window(header, nuclide, energy_kev) if nuclide else windows[0]
     chosen = [k for k in range(count) if windows[k] == wanted]
     return [
         _Frame(
             header=header,
             index=k,
             detector=detectors[k],
+            window=wanted,
             placement=frame_placement(header, detectors[k], first=k == chosen[0], single=single, source=f"{source}, frame {k + 1}"),
         )
         for k in chosen
     ]
+
+
+def _side_windows(anterior: _Frame, posterior: _Frame, nuclide: str) -> dict[str, Any]:
+    """Counts in the windows beside the peak, and the energies of all; nothing of a window that not both views have."""
+    found: dict[str, Any] = {}
+    numbers = dicom_header.side_windows(anterior.header, nuclide, anterior.window)
+    for key, number in zip(("lower_views", "upper_views"), numbers, strict=True):
+        beside = [_in_window(frame, number) for frame in (anterior, posterior)]
+        if all(frame is not None for frame in beside):
+            views = [_in_patient_axes(frame, view) for frame, view in zip(beside, VIEWS, strict=True) if frame is not None]
+            found[key] = torch.from_numpy(np.stack(views))[None]
+    if "lower_views" in found:
+        order = (numbers[0], anterior.window, numbers[1] if "upper_views" in found else None)
+        found["windows_kev"] = tuple(dicom_header.window_kev(anterior.header, number) for number in order if number is not None)
+    return found
+
+
+def _in_window(frame: _Frame, number: int | None) -> _Frame | None:
+    """The frame of the same detector in another energy window."""
+    count = int(frame.header.get("NumberOfFrames") or 1)
+    detectors = dicom_header.frame_vector(frame.header, "DetectorVector", count)
+    windows = dicom_header.frame_vector(frame.header, "EnergyWindowVector", count, default=1)
+    same = [k for k in range(count) if (windows[k], detectors[k]) == (number, frame.detector)]
+    return replace(frame, index=same[0]) if len(same) == 1 else None
 
 
 def _opposed(frames: list[_Frame], order: tuple[str, str] | None, source: str) -> tuple[_Frame, _Frame]:

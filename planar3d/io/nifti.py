@@ -2,7 +2,8 @@
 
 Convention: the array is ``(x, 2, z)``. The second axis counts the views (anterior, then posterior, unless the sidecar's
 ``view_order`` says otherwise) and has no length in space. The affine places x and z in patient coordinates [mm, RAS]; a negative
-step along x or z is turned round on reading. Files are written with all steps positive.
+step along x or z is turned round on reading. Files are written with all steps positive. Side windows are files of the same kind, on the
+same pixels, which the sidecar names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from planar3d.io.metadata import VIEWS, metadata_of, read_sidecar, require
+from planar3d.io.metadata import SIDE_WINDOWS, VIEWS, merged, metadata_of, read_sidecar, require
 from planar3d.io.planar_image import PlanarImage
 from planar3d.io.volume import load_nifti
 from planar3d.io.whole_file import whole_file
@@ -46,21 +47,26 @@ def read_planar_nifti(path: Path, overrides: dict[str, Any]) -> PlanarImage:
     Raises:
         ValueError: The file is no NIfTI, a view is missing, the affine is oblique, or metadata are missing or contradict the affine.
     """
-    image = load_nifti(path)
-    metadata = read_sidecar(sidecar_path(path)) | overrides
+    views, pixel, origin = _read_views(path)
+    stated = read_sidecar(sidecar_path(path))
+    for key in SIDE_WINDOWS:
+        if key in stated:
+            stated[key] = str(path.parent / stated[key])
+    metadata = merged(stated, overrides)
     require(metadata, f"the sidecar {sidecar_path(path)}" if sidecar_path(path).is_file() else f"{path}, which has no sidecar")
-    counts = _two_views(np.asarray(image.dataobj, dtype=np.float32), path)
-    counts, pixel, origin = _to_patient_axes(counts, np.asarray(image.affine, dtype=np.float64), path)
+    images = {"views": views}
+    for key, window in zip(("lower_views", "upper_views"), SIDE_WINDOWS, strict=True):
+        if window in metadata:
+            images[key] = _read_side_window(Path(metadata.pop(window)), (views, pixel, origin), window)
+    if metadata.pop("view_order", VIEWS) != VIEWS:
+        images = {key: counts.flip(1) for key, counts in images.items()}
     _check_pixel(metadata.pop("pixel_mm", pixel), pixel, path)
     origin = metadata.pop("origin_mm", origin)
-    if metadata.pop("view_order", VIEWS) != VIEWS:
-        counts = counts[:, ::-1]
-    views = torch.from_numpy(np.ascontiguousarray(counts.transpose(1, 0, 2)))[None]
-    return PlanarImage(views=views, pixel_mm=pixel, origin_mm=origin, **metadata)
+    return PlanarImage(**images, pixel_mm=pixel, origin_mm=origin, **metadata)
 
 
 def write_planar_nifti(path: str | Path, image: PlanarImage) -> None:
-    """Write views ``(x, 2, z)`` and their sidecar; each file appears whole or not at all.
+    """Write views ``(x, 2, z)``, their sidecar and side windows, ``planar_lower.nii.gz`` and so on; each file appears whole or not at all.
 
     Args:
         path: Name that ends in ``.nii.gz`` or ``.nii``.
@@ -76,13 +82,37 @@ def write_planar_nifti(path: str | Path, image: PlanarImage) -> None:
         raise ValueError(f"path must end in .nii.gz or .nii, got {path.name!r}; rename it")
     affine = np.diag([image.pixel_mm[0], 1.0, image.pixel_mm[1], 1.0])
     affine[[0, 2], 3] = image.origin_mm
-    nifti = nibabel.Nifti1Image(image.views[0].permute(1, 0, 2).cpu().numpy().astype(np.float32), affine)
-    nifti.header.set_xyzt_units("mm")
-    nifti.header["descrip"] = b"counts; axis 2: anterior, posterior"
+    stem, metadata, files = sidecar_path(path).stem, metadata_of(image), {path: image.views}
+    for window, views in zip(SIDE_WINDOWS, (image.lower_views, image.upper_views), strict=True):
+        if views is not None:
+            metadata[window] = f"{stem}_{window.removesuffix('_window')}{path.name[len(stem) :]}"
+            files[path.with_name(metadata[window])] = views
     with whole_file(sidecar_path(path)) as partial:
-        partial.write_text(json.dumps(metadata_of(image), indent=2) + "\n", encoding="utf-8")
-    with whole_file(path) as partial:
-        nibabel.save(nifti, partial)
+        partial.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    for file, views in files.items():
+        nifti = nibabel.Nifti1Image(views[0].permute(1, 0, 2).cpu().numpy().astype(np.float32), affine)
+        nifti.header.set_xyzt_units("mm")
+        nifti.header["descrip"] = b"counts; axis 2: anterior, posterior"
+        with whole_file(file) as partial:
+            nibabel.save(nifti, partial)
+
+
+def _read_views(path: Path) -> tuple[torch.Tensor, tuple[float, float], tuple[float, float]]:
+    """Counts ``(1, view, x, z)``, pixel size and origin [mm]."""
+    image = load_nifti(path)
+    counts = _two_views(np.asarray(image.dataobj, dtype=np.float32), path)
+    counts, pixel, origin = _to_patient_axes(counts, np.asarray(image.affine, dtype=np.float64), path)
+    return torch.from_numpy(np.ascontiguousarray(counts.transpose(1, 0, 2)))[None], pixel, origin
+
+
+def _read_side_window(path: Path, peak: tuple[torch.Tensor, tuple, tuple], key: str) -> torch.Tensor:
+    """Counts of a side window, which lie on the pixels of the peak."""
+    if not path.is_file():
+        raise ValueError(f"there is no file {path} for {key}; check the path")
+    views, pixel, origin = _read_views(path)
+    if views.shape != peak[0].shape or not np.allclose([*pixel, *origin], [*peak[1], *peak[2]], atol=0.1):
+        raise ValueError(f"{key} {path} does not lie on the pixels of the photopeak image; give the windows of one acquisition")
+    return views
 
 
 def _two_views(counts: np.ndarray, path: Path) -> np.ndarray:

@@ -18,8 +18,8 @@ def read_planar(path: str | Path, **overrides: Any) -> PlanarImage:
 
     Args:
         path: NIfTI file ``(x, 2, z)`` with its JSON sidecar, DICOM NM file with both views, or a folder with one DICOM NM file per view.
-        **overrides: ``camera``, ``isotope``, ``dwell_time_s``, ``pixel_mm``, ``origin_mm``, ``acquired_at``, ``distance_mm``,
-            ``sensitivity_cps_per_mbq`` or ``view_order``, to stand above what the file says; None leaves the file's.
+        **overrides: Keys of `planar3d.io.metadata` to stand above what the file says; None leaves the file's. Of a NIfTI image
+            ``lower_window`` and ``upper_window`` are the files of the side windows.
 
     Raises:
         ValueError: The file cannot be read, lacks a view or a needed value, or contradicts itself.

@@ -14,16 +14,19 @@ from planar3d.grid import Grid
 from planar3d.io.planar_image import PlanarImage
 from planar3d.shapes import ViewPair
 
-__all__ = ["coverage", "rebin"]
+__all__ = ["coverage", "rebin", "rebin_rows"]
 
 
-def rebin(image: PlanarImage, grid: Grid, offset_mm: tuple[float, float] = (0.0, 0.0)) -> ViewPair:
+def rebin(
+    image: PlanarImage, grid: Grid, offset_mm: tuple[float, float] = (0.0, 0.0), *, counts: Float[Tensor, "b view u w"] | None = None
+) -> ViewPair:
     """Counts on the grid's x, z pixels.
 
     Args:
         image: The acquisition.
         grid: Working grid.
         offset_mm: Added to the position of the image along x and z to bring it to the grid's coordinates [mm].
+        counts: Other counts on the pixels of the image, as expected ones, ``(b, view, u, w)``; None for its own.
 
     Returns:
         Counts, ``(1, view, x, z)``; zero where the image has no pixels (see `coverage`).
@@ -34,7 +37,27 @@ def rebin(image: PlanarImage, grid: Grid, offset_mm: tuple[float, float] = (0.0,
     along_x, along_z = _overlaps(image, grid, offset_mm)
     shares = [overlap / pixel for overlap, pixel in zip((along_x, along_z), image.pixel_mm, strict=True)]
     wx, wz = (w.to(image.views) for w in shares)
-    return wx @ image.views @ wz.T
+    return wx @ (image.views if counts is None else counts.to(image.views)) @ wz.T
+
+
+def rebin_rows(image: PlanarImage, grid: Grid, rows: Float[Tensor, "view w"]) -> Float[Tensor, "view z"]:
+    """A figure of each row of the image, as its live fraction, as the mean over the rows that make up one of the grid.
+
+    Args:
+        image: The acquisition.
+        grid: Working grid.
+        rows: One figure per view and row of the image, ``(view, w)``.
+
+    Returns:
+        ``(view, z)`` on the grid; one where the image has no rows.
+
+    Raises:
+        ValueError: The image does not overlap the grid.
+    """
+    shares = _overlaps(image, grid, (0.0, 0.0))[1]
+    covered = shares.sum(dim=1)
+    mean = rows.to(shares) @ (shares / covered.clamp(min=torch.finfo(shares.dtype).tiny)[:, None]).T
+    return torch.where(covered > 0, mean, 1.0).to(rows)
 
 
 def coverage(image: PlanarImage, grid: Grid, offset_mm: tuple[float, float] = (0.0, 0.0)) -> Float[Tensor, "x z"]:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planar3d.physics.sweep import Exposure, row_spacing_mm
+from planar3d.physics.exposure import Exposure, row_spacing_mm
 from planar3d.shapes import ViewPair
 
 __all__ = ["StaticSpots", "StitchedImage"]

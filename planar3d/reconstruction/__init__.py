@@ -1,7 +1,8 @@
-"""Reconstruction: from two views and the anatomy to an activity map with its uncertainty."""
+"""Reconstruction: from two views and the anatomy, or from the views of a SPECT, to an activity map with its uncertainty."""
 
 from planar3d.reconstruction.conjugate_view import ConjugateView
 from planar3d.reconstruction.mlem import MLEM, mlem_update
+from planar3d.reconstruction.osem import OSEM, TomographicProblem
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.qplanar import QPlanar
@@ -11,6 +12,7 @@ from planar3d.reconstruction.rigid_offset import RigidOffset
 
 __all__ = [
     "MLEM",
+    "OSEM",
     "ConjugateView",
     "OffsetPrior",
     "OrganActivities",
@@ -19,5 +21,6 @@ __all__ = [
     "QPlanar",
     "QPlanarEM",
     "RigidOffset",
+    "TomographicProblem",
     "mlem_update",
 ]

@@ -1,7 +1,7 @@
 """Whether two views lie as they are said to: which is anterior, and which way round each is.
 
 The same counts are fitted in every arrangement, by organ activities (QPlanar) and by a few EM steps from a uniform body, and the misfit
-``sum |y - A x| / sum y`` is taken. Organs lie unevenly, so QPlanar fits a mirrored or swapped pair worse; one mirrored view contradicts
+``sum |y - A x - b| / sum y`` is taken. Organs lie unevenly, so QPlanar fits a mirrored or swapped pair worse; one mirrored view contradicts
 the other, which no activity in the body can mend. Where another arrangement fits clearly better, the images are suspect; where the patient
 is too symmetric to tell, nothing is said.
 
@@ -12,7 +12,6 @@ arrangement. With the factor set here one mirrored view was found always, swappe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -44,16 +43,16 @@ CLEARLY = 1.1
 EM_STEPS = 8
 
 
-def better_arrangement(problem: PlanarProblem, arrange: Callable[[Callable[[Tensor], Tensor]], ViewPair]) -> str | None:
+def better_arrangement(problem: PlanarProblem, arrange: Callable[[Callable[[Tensor], Tensor]], PlanarProblem]) -> str | None:
     """The name in `ARRANGEMENTS` of how the views seem to lie, if clearly not as given.
 
     Args:
         problem: One patient and the views as given.
         arrange: Takes one of `ARRANGEMENTS`, applies it to the images as they were read, which may reach beyond the grid of the problem,
-            and brings them to that grid, ``(1, view, x, z)``.
+            and gives the same problem with these views and the background that goes with them.
     """
     organs = project_organs(problem)
-    arranged = [replace(problem, views=arrange(function).to(problem.views)) for function in ARRANGEMENTS.values()]
+    arranged = [arrange(function) for function in ARRANGEMENTS.values()]
     misfits = torch.stack([torch.stack([_organ_misfit(p, organs), _em_misfit(p)]) for p in arranged])
     ratio = misfits[0] / misfits
     if ratio.max() <= CLEARLY:
@@ -64,13 +63,14 @@ def better_arrangement(problem: PlanarProblem, arrange: Callable[[Callable[[Tens
 def _organ_misfit(problem: PlanarProblem, organs: Float[Tensor, "1 k view x z"]) -> Tensor:
     """Misfit of the best organ activities."""
     P = organs * problem.seen[:, None]
-    activity = fit_amplitudes(P.flatten(2), (problem.views * problem.seen).flatten(1))
-    return _misfit(problem, torch.einsum("bk,bkvxz->bvxz", activity, P))
+    y, known = problem.views * problem.seen, problem.known_counts * problem.seen
+    activity = fit_amplitudes(P.flatten(2), y.flatten(1), background=known.flatten(1))
+    return _misfit(problem, torch.einsum("bk,bkvxz->bvxz", activity, P) + known)
 
 
 def _em_misfit(problem: PlanarProblem) -> Tensor:
     """Misfit of a map that may be any in the body."""
-    return _misfit(problem, problem.projector(mlem_iterate(problem, uniform_start(problem), EM_STEPS)))
+    return _misfit(problem, problem.expected_counts(mlem_iterate(problem, uniform_start(problem), EM_STEPS)))
 
 
 def _misfit(problem: PlanarProblem, expected: ViewPair) -> Tensor:

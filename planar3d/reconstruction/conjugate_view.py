@@ -11,8 +11,8 @@ Where regions overlap, as kidney and liver do, the organ is measured in the part
 What remains belongs to the body: the pixels of no region, and the background taken off inside the regions, self-attenuated by the whole
 thickness. So the activity of the geometric mean is kept, organs and remainder together.
 
-Scatter is taken off first where the projector models it, as a clinic does by its side windows: each pixel keeps the share of unscattered
-photons that a uniform body would have there. Blur is not corrected.
+Known background, as scatter estimated from side windows, is taken off first, pixel by pixel and not below zero; then scatter where the
+projector models it: each pixel keeps the share of unscattered photons that a uniform body would have there. Blur is not corrected.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ConjugateView:
         activity = regions.remainder_bq[:, None] * share
         activity[:, is_source] = regions.activity_bq
         mean = torch.einsum("bk,bkxyz->bxyz", activity, unit).unsqueeze(1)
-        return Posterior(mean=mean, organs=OrganActivities(ids=ids, activity_bq=activity), expected_views=problem.projector(mean))
+        return Posterior(mean=mean, organs=OrganActivities(ids=ids, activity_bq=activity), expected_views=problem.expected_counts(mean))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +107,11 @@ class _Regions:
 
     @cached_property
     def corrected(self) -> Float[Tensor, "b view x z"]:
-        """``I``, the views corrected for dwell time, scatter and attenuation, over the silhouette of the body."""
+        """``I``, the views less background, corrected for live time, scatter and attenuation, over the silhouette of the body."""
         silhouette = self.problem.body[:, 0].any(dim=2)
-        dwell = self.problem.projector.relative_dwell
-        views = torch.where(dwell > 0, self.problem.views / dwell.clamp(min=torch.finfo(dwell.dtype).tiny), 0.0)
+        net = (self.problem.views - self.problem.known_counts).clamp(min=0.0)
+        dwell = self.problem.projector.relative_dwell[:, None]
+        views = torch.where(dwell > 0, net / dwell.clamp(min=torch.finfo(dwell.dtype).tiny), 0.0)
         return views * _unscattered_share(self.problem) * (torch.exp(0.5 * self.line_integral) * silhouette)[:, None]
 
     @cached_property

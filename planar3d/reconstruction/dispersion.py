@@ -26,7 +26,7 @@ def dispersion(y: ViewPair, expected: ViewPair, grid: Grid) -> Float[Tensor, " b
 
     Args:
         y: Counts, zero in pixels left out of the fit, ``(b, view, x, z)``.
-        expected: Expected counts, zero in the same pixels, ``(b, view, x, z)``.
+        expected: Expected counts, background included, zero in the same pixels, ``(b, view, x, z)``.
         grid: Where the views lie.
     """
     size = tuple(max(1, round(_BLOCK_MM / s)) for s in (grid.spacing_mm[0], grid.spacing_mm[2]))

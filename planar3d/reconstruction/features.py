@@ -2,8 +2,9 @@
 
 With views ``y``, camera ``A``, view terms ``B_v`` of its adjoint, baseline ``x0`` and its mean ``s`` over the body, the channels are
 
-- ``sqrt(B_v(y / A b) / B_v(1) / s)``: both views spread back, each pixel as the activity that a uniform body ``b`` would need;
-- ``sqrt(B_v(y / A x0) / B_v(1))``: where the images ask for more (> 1) or less than the baseline;
+- ``sqrt(B_v((y - k) / A b) / B_v(1) / s)``: both views less known background ``k`` spread back, each pixel as the activity that a uniform
+  body ``b`` would need;
+- ``sqrt(B_v(y / (A x0 + k)) / B_v(1))``: where the images ask for more (> 1) or less than the baseline;
 - ``B_v(1)`` relative to its maximum: how well each view sees a voxel;
 - ``sqrt(x0 / s)``, and the same of the mean of ``x0`` over the organ that a voxel belongs to;
 - mu relative to its maximum in soft tissue, organ groups as masks, and where the voxel lies in the body.
@@ -131,8 +132,9 @@ def _view_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale
     y = problem.views * seen
     ones = terms(torch.ones_like(y))
     sight = ones / _positive(ones.amax(dim=(1, 2, 3, 4), keepdim=True))
-    expected = problem.projector(baseline)
-    uniform = terms(y / _positive(problem.silhouette)) / _positive(ones) / scale
+    expected = problem.expected_counts(baseline)
+    net = y - problem.known_counts * seen
+    uniform = terms(net / _positive(problem.silhouette)) / _positive(ones) / scale
     floor = 0.01 * expected.amax(dim=(1, 2, 3), keepdim=True)
     ratio = (y / _positive(torch.maximum(expected, floor))).clamp(max=RATIO_LIMIT)
     asked = terms(ratio) / _positive(ones)

@@ -35,4 +35,4 @@ class UNetReconstruction:
         """Reconstruct a batch."""
         inputs = self.inputs(problem)
         estimate = inputs.estimate(self.net(inputs.channels))
-        return Posterior(mean=estimate, expected_views=problem.projector(estimate))
+        return Posterior(mean=estimate, expected_views=problem.expected_counts(estimate))

@@ -1,7 +1,7 @@
-"""Non-negative Poisson regression: maximum likelihood of a few amplitudes ``a >= 0`` in ``y ~ Poisson(P^T a)``.
+"""Non-negative Poisson regression: maximum likelihood of a few amplitudes ``a >= 0`` in ``y ~ Poisson(P^T a + b)``, b known.
 
 EM steps from a flat start come near; projected Newton steps (Bertsekas 1982) with the step length of highest likelihood finish. The
-Fisher information ``F = P diag(1 / P^T a) P^T`` gives the covariance of noise, ``F^-1``.
+Fisher information ``F = P diag(1 / (P^T a + b)) P^T`` gives the covariance of noise, ``F^-1``.
 
 Everything runs in float64, whatever the input: the matrices are small, and organs whose images nearly coincide make them badly conditioned.
 """
@@ -19,22 +19,26 @@ _CONVERGED = 1e-7
 _SMALLEST_EIGENVALUE = 1e-6
 
 
-def fit_amplitudes(P: Float[Tensor, "b k n"], y: Float[Tensor, "b n"], *, iterations: int = 25) -> Float[Tensor, "b k"]:
+def fit_amplitudes(
+    P: Float[Tensor, "b k n"], y: Float[Tensor, "b n"], *, background: Float[Tensor, "b n"] | None = None, iterations: int = 25
+) -> Float[Tensor, "b k"]:
     """Maximum-likelihood amplitudes.
 
     Args:
         P: Expected counts of a unit of each amplitude, ``(b, k, n)``; an amplitude that a sample lacks has zeros and comes out as zero.
         y: Counts, ``(b, n)``.
+        background: Expected counts beside those of the amplitudes, ``(b, n)``; None for none.
         iterations: Newton steps at most; they end when no amplitude moves by more than 1e-7 of all counts.
     """
     Q, sums = _normalised(P)
     y = y.double()
+    known = torch.zeros_like(y) if background is None else background.double()
     # amplitudes in counts: u = a * sums, of which sum(u) is the total expected
     u = (sums > 0) * y.sum(dim=1, keepdim=True) / (sums > 0).sum(dim=1, keepdim=True).clamp(min=1)
     for _ in range(_EM_STEPS):
-        u = u * _back(Q, y / _expected(Q, u, y))
+        u = u * _back(Q, y / _expected(Q, u, y, known))
     for _ in range(iterations):
-        previous, u = u, _newton_step(Q, u, y)
+        previous, u = u, _newton_step(Q, u, y, known)
         if bool(((u - previous).abs() <= _CONVERGED * y.sum(dim=1, keepdim=True)).all()):
             break
     return torch.where(sums > 0, u / sums.clamp(min=torch.finfo(sums.dtype).tiny), 0.0).to(P.dtype)
@@ -51,7 +55,7 @@ def fisher_covariance(
 
     Args:
         P: Expected counts of a unit of each amplitude, ``(b, k, n)``.
-        expected: Expected counts of the fit, ``(b, n)``; pixels where it is zero are left out.
+        expected: Expected counts of the fit, background included, ``(b, n)``; pixels where it is zero are left out.
         prior_precision: Of an independent Gaussian prior on each amplitude, ``(k,)``; None for none.
 
     Returns:
@@ -70,9 +74,9 @@ def fisher_covariance(
     return (inverse * inverse_scale[:, :, None] * inverse_scale[:, None, :]).to(P.dtype)
 
 
-def _newton_step(Q: Tensor, u: Tensor, y: Tensor) -> Tensor:
+def _newton_step(Q: Tensor, u: Tensor, y: Tensor, known: Tensor) -> Tensor:
     """A Newton step over the amplitudes not held at zero, as long as serves the likelihood best."""
-    expected = _expected(Q, u, y)
+    expected = _expected(Q, u, y, known)
     gradient = _back(Q, y / expected) - (Q.sum(dim=2) > 0).double()
     total = y.sum(dim=1, keepdim=True)
     held = (u <= 1e-9 * total) & (gradient <= 0)
@@ -84,20 +88,20 @@ def _newton_step(Q: Tensor, u: Tensor, y: Tensor) -> Tensor:
     lengths = 0.5 ** torch.arange(12, dtype=u.dtype, device=u.device)
     lengths = torch.cat([lengths, lengths.new_zeros(1)])
     trials = (u[:, None] + lengths[None, :, None] * direction[:, None]).clamp(min=0.0)
-    best = _log_likelihood(Q, trials, y).argmax(dim=1)
+    best = _log_likelihood(Q, trials, y, known).argmax(dim=1)
     return trials[torch.arange(len(u), device=u.device), best]
 
 
-def _log_likelihood(Q: Tensor, trials: Tensor, y: Tensor) -> Tensor:
+def _log_likelihood(Q: Tensor, trials: Tensor, y: Tensor, known: Tensor) -> Tensor:
     """Log-likelihood of several amplitude vectors per sample, ``(b, trial)``; columns of Q sum to one."""
-    expected = _expected(Q, trials, y[:, None])
+    expected = _expected(Q, trials, y[:, None], known[:, None])
     return torch.xlogy(y[:, None], expected).sum(dim=2) - trials.sum(dim=2)
 
 
-def _expected(Q: Tensor, u: Tensor, y: Tensor) -> Tensor:
+def _expected(Q: Tensor, u: Tensor, y: Tensor, known: Tensor) -> Tensor:
     """Expected counts, kept off zero."""
     product = u @ Q if u.dim() == 3 else (u.unsqueeze(1) @ Q).squeeze(1)
-    return product.clamp(min=1e-9 * y.mean(dim=-1, keepdim=True) + 1e-30)
+    return (product + known).clamp(min=1e-9 * y.mean(dim=-1, keepdim=True) + 1e-30)
 
 
 def _back(Q: Tensor, ratio: Tensor) -> Tensor:

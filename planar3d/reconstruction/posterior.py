@@ -8,7 +8,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from planar3d.reconstruction.rigid_offset import RigidOffset
-from planar3d.shapes import ViewPair, Volume
+from planar3d.shapes import Views, Volume
 
 __all__ = ["OrganActivities", "Posterior"]
 
@@ -39,7 +39,7 @@ class Posterior:
         std: Standard deviation of the map as far as the method knows it, ``(b, 1, x, y, z)`` [Bq/mL]; None where it knows none.
         samples: Draws from the posterior, ``(sample, b, 1, x, y, z)`` [Bq/mL]; None for a method that draws none.
         organs: Activities per organ where the method estimates them itself.
-        expected_views: Expected counts of ``mean``, ``(b, view, x, z)``.
+        expected_views: Expected counts of ``mean``, known background included, ``(b, view, x, z)``.
         offset: Where the patient lay relative to the CT; None where it was not estimated.
     """
 
@@ -47,5 +47,5 @@ class Posterior:
     std: Volume | None = None
     samples: Float[Tensor, "sample b 1 x y z"] | None = None
     organs: OrganActivities | None = None
-    expected_views: ViewPair | None = None
+    expected_views: Views | None = None
     offset: RigidOffset | None = None

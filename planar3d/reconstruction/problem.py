@@ -1,6 +1,8 @@
 """What a reconstruction method is given: two views and the anatomy as the CT shows it.
 
-``y ~ Poisson(A x)``: counts ``y`` of both views, projector ``A`` of the camera before this anatomy, and nothing of the truth.
+``y ~ Poisson(A x + b)``: counts ``y`` of both views, projector ``A`` of the camera before this anatomy, expected counts ``b`` that do not
+come from the activity sought (room background, scatter estimated from side windows), and nothing of the truth. What dead time takes is a
+factor of ``A``, row by row. Counts are never corrected: they stay Poisson.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from planar3d.batch import Batch
 from planar3d.grid import Grid
@@ -30,6 +34,8 @@ class PlanarProblem:
         labels: Organ ids, ``(b, 1, x, y, z)``.
         grid: Where the volumes lie.
         camera: What made the projector; only a method that moves the anatomy needs it, to move the attenuation along.
+        background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
+        live_fraction: By which the projector's rows were multiplied after `camera` made it, ``(view, z)``; None for not at all.
     """
 
     views: ViewPair
@@ -38,6 +44,8 @@ class PlanarProblem:
     labels: LabelMap
     grid: Grid
     camera: GammaCamera | None = None
+    background: ViewPair | None = None
+    live_fraction: Float[Tensor, "view z"] | None = None
 
     def __post_init__(self) -> None:
         b, (nx, ny, nz) = self.views.shape[0], self.grid.shape
@@ -50,11 +58,29 @@ class PlanarProblem:
             raise ValueError(f"views must have shape {(b, 2, nx, nz)}, anterior then posterior, got {tuple(self.views.shape)}")
         if not (torch.isfinite(self.views).all() and (self.views >= 0).all()):
             raise ValueError("views must be counts, non-negative and finite; got others. Check the file they were read from")
+        if self.background is not None:
+            if self.background.shape != self.views.shape:
+                raise ValueError(
+                    f"background must have the shape of views, {tuple(self.views.shape)}, got {tuple(self.background.shape)}; give "
+                    f"expected counts on the same pixels"
+                )
+            if not (torch.isfinite(self.background).all() and (self.background >= 0).all()):
+                raise ValueError("background must be expected counts, non-negative and finite; got others. Check how it was estimated")
         if not self.body.flatten(1).any(dim=1).all():
             raise ValueError("mu_map and labels are empty for a sample; give an anatomy that lies in the field of view")
 
     @classmethod
-    def from_camera(cls, camera: GammaCamera, *, views: ViewPair, mu_map: Volume, labels: LabelMap, grid: Grid) -> PlanarProblem:
+    def from_camera(
+        cls,
+        camera: GammaCamera,
+        *,
+        views: ViewPair,
+        mu_map: Volume,
+        labels: LabelMap,
+        grid: Grid,
+        background: ViewPair | None = None,
+        live_fraction: Float[Tensor, "view z"] | None = None,
+    ) -> PlanarProblem:
         """The problem of a camera before this anatomy.
 
         Args:
@@ -63,8 +89,20 @@ class PlanarProblem:
             mu_map: Linear attenuation at the imaging energy, ``(b, 1, x, y, z)`` [1/mm].
             labels: Organ ids, ``(b, 1, x, y, z)``.
             grid: Where the volumes lie.
+            background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
+            live_fraction: Share of its events that each row of each view records, ``(view, z)``; None for all.
         """
-        return cls(views=views, projector=camera.projector(mu_map, grid), mu_map=mu_map, labels=labels, grid=grid, camera=camera)
+        projector = _before(camera, mu_map, grid, live_fraction)
+        return cls(
+            views=views,
+            projector=projector,
+            mu_map=mu_map,
+            labels=labels,
+            grid=grid,
+            camera=camera,
+            background=background,
+            live_fraction=live_fraction,
+        )
 
     @classmethod
     def of_batch(cls, batch: Batch, camera: GammaCamera, grid: Grid) -> PlanarProblem:
@@ -76,6 +114,27 @@ class PlanarProblem:
             grid: Where the volumes lie.
         """
         return cls.from_camera(camera, views=batch.views, mu_map=batch.mu_map, labels=batch.labels, grid=grid)
+
+    def projector_before(self, mu_map: Volume) -> PlanarProjector:
+        """The projector of the same acquisition before another attenuation; the one at hand where the camera is not known.
+
+        Args:
+            mu_map: Linear attenuation, ``(n, 1, x, y, z)`` [1/mm].
+        """
+        return self.projector if self.camera is None else _before(self.camera, mu_map, self.grid, self.live_fraction)
+
+    def expected_counts(self, x: Volume) -> ViewPair:
+        """``A x + b``, ``(b, view, x, z)``.
+
+        Args:
+            x: Activity, ``(b, 1, x, y, z)`` [Bq/mL].
+        """
+        return self.projector(x) + self.known_counts
+
+    @cached_property
+    def known_counts(self) -> ViewPair:
+        """``b``, zero where there is no background, ``(b, view, x, z)``."""
+        return torch.zeros_like(self.views) if self.background is None else self.background
 
     @cached_property
     def body(self) -> BodyMask:
@@ -106,3 +165,9 @@ class PlanarProblem:
         """
         silhouette = self.silhouette
         return (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True)).to(self.views)
+
+
+def _before(camera: GammaCamera, mu_map: Volume, grid: Grid, live_fraction: Tensor | None) -> PlanarProjector:
+    """A camera before an anatomy, with what dead time leaves."""
+    projector = camera.projector(mu_map, grid)
+    return projector if live_fraction is None else projector.with_exposure(live_fraction)

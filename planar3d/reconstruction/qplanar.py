@@ -1,10 +1,10 @@
 """QPlanar: maximum-likelihood activities of organs through the camera (He and Frey 2006).
 
-``y ~ Poisson(P a)`` with ``P[:, k]`` the expected counts of 1 Bq in organ k (`planar3d.reconstruction.voi`) and ``a >= 0`` the activity of
-each organ; what lies in no mask is an organ too, ``body``. Overlap and background are thus part of the model instead of being subtracted.
+``y ~ Poisson(P a + b)`` with ``P[:, k]`` the expected counts of 1 Bq in organ k (`planar3d.reconstruction.voi`), ``a >= 0`` the activity of
+each organ and b known; what lies in no mask is an organ too, ``body``. Overlap and background are thus part of the model, not subtracted.
 The map is constant within an organ. Standard errors come from the Fisher information, times the root of the dispersion
 (`planar3d.reconstruction.dispersion`): they are the spread by counting noise when the model is right, and grow with what it leaves
-unexplained when it is not. A wrong mask that the images do not betray is in no standard error.
+unexplained when it is not. A wrong mask that the images do not betray is in no standard error, nor is the noise of an estimated b.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ class QPlanar:
         unit = unit_maps(organ_masks(problem.organ_labels)[1].to(problem.views), problem.grid.voxel_volume_ml)
         images = project_each(problem.projector, unit)
         P = (images * problem.seen[:, None]).flatten(2)
-        activity = fit_amplitudes(P, (problem.views * problem.seen).flatten(1), iterations=self.iterations)
-        expected = torch.einsum("bk,bkn->bn", activity, P).view_as(problem.views)
+        y, known = problem.views * problem.seen, problem.known_counts * problem.seen
+        activity = fit_amplitudes(P, y.flatten(1), background=known.flatten(1), iterations=self.iterations)
+        expected = torch.einsum("bk,bkn->bn", activity, P).view_as(y) + known
         covariance = fisher_covariance(P, expected.flatten(1))
         if self.count_misfit:
-            covariance = covariance * dispersion(problem.views * problem.seen, expected, problem.grid)[:, None, None]
+            covariance = covariance * dispersion(y, expected, problem.grid)[:, None, None]
         return _posterior(problem, unit, images, activity, covariance)
 
 
@@ -90,5 +91,5 @@ def _posterior(
         organs=OrganActivities(
             ids=organ_masks(problem.organ_labels)[0], activity_bq=activity, standard_error_bq=error, covariance_bq2=covariance
         ),
-        expected_views=torch.einsum("bk,bkvxz->bvxz", activity, images),
+        expected_views=torch.einsum("bk,bkvxz->bvxz", activity, images) + problem.known_counts,
     )

@@ -49,4 +49,4 @@ class QPlanarEM:
         mean_activity = (first.mean * body).sum(dim=(1, 2, 3, 4), keepdim=True) / body.sum(dim=(1, 2, 3, 4), keepdim=True)
         start = torch.maximum(first.mean, self.floor * mean_activity) * body
         x = mlem_iterate(problem, start, self.iterations)
-        return replace(first, mean=x, std=None, organs=None, expected_views=problem.projector(x))
+        return replace(first, mean=x, std=None, organs=None, expected_views=problem.expected_counts(x))

@@ -1,6 +1,6 @@
 """Where the patient lay when imaged: the rigid offset from the CT, estimated along with the organ activities.
 
-Joint Poisson maximum likelihood of ``y ~ Poisson(P(q) a)`` over activities ``a >= 0`` and six offset parameters q, masks and
+Joint Poisson maximum likelihood of ``y ~ Poisson(P(q) a + b)`` over activities ``a >= 0`` and six offset parameters q, masks and
 attenuation moving together, with a Gaussian prior on q: depth in particular is nearly invisible to two opposed views. So that the prior
 counts although the model is never quite right, the likelihood is tempered by the misfit (`planar3d.reconstruction.dispersion`). Each
 Gauss-Newton step takes the derivative of the views with respect to q through the camera, solves for a and q jointly by their Fisher
@@ -93,7 +93,7 @@ def move_problem(problem: PlanarProblem, offset: RigidOffset) -> PlanarProblem:
     if problem.camera is None:
         return replace(problem, labels=labels)
     mu_map = offset.move(problem.mu_map, problem.grid)
-    return replace(problem, labels=labels, mu_map=mu_map, projector=problem.camera.projector(mu_map, problem.grid))
+    return replace(problem, labels=labels, mu_map=mu_map, projector=problem.projector_before(mu_map))
 
 
 class _Fit:
@@ -104,6 +104,7 @@ class _Fit:
         self.unit = unit_maps(organ_masks(problem.organ_labels)[1].to(problem.views), problem.grid.voxel_volume_ml)
         self.pixels = problem.seen * _away_from_ends(problem.grid, problem.views)
         self.y = (problem.views * self.pixels).flatten(1)
+        self.known = (problem.known_counts * self.pixels).flatten(1)
         self.prior_sd = self.y.new_tensor([prior.translation_mm, prior.depth_mm, prior.translation_mm, *[prior.rotation_deg] * 3])
         self.difference = self.y.new_tensor(_difference_steps(problem.grid))
 
@@ -111,8 +112,8 @@ class _Fit:
         """A Gauss-Newton step of the offset ``(b, 6)``, as long as serves the likelihood best."""
         P = self.organ_images(q)[1]
         P = (P * self.pixels[:, None]).flatten(2)
-        a = fit_amplitudes(P, self.y, iterations=self.newton_steps)
-        expected, J = self.floored(torch.einsum("bk,bkn->bn", a, P)), self.jacobian(q, a)
+        a = fit_amplitudes(P, self.y, background=self.known, iterations=self.newton_steps)
+        expected, J = self.floored(torch.einsum("bk,bkn->bn", a, P) + self.known), self.jacobian(q, a)
         phi = self.dispersion(expected)
         gradient = torch.einsum("bjn,bn->bj", J, self.y / expected - 1.0) / phi - q / self.prior_sd**2
         free = torch.cat([P * (a > 0)[:, :, None], J], dim=1)
@@ -129,9 +130,10 @@ class _Fit:
         unit, images = self.organ_images(q)
         seen = self.problem.seen
         P = (images * seen[:, None]).flatten(2)
-        a = fit_amplitudes(P, (self.problem.views * seen).flatten(1), iterations=self.newton_steps)
+        y, known = ((counts * seen).flatten(1) for counts in (self.problem.views, self.problem.known_counts))
+        a = fit_amplitudes(P, y, background=known, iterations=self.newton_steps)
         both = torch.cat([(images * self.pixels[:, None]).flatten(2), self.jacobian(q, a)], dim=1)
-        expected = self.floored(torch.einsum("bk,bkn->bn", a, both[:, :-6]))
+        expected = self.floored(torch.einsum("bk,bkn->bn", a, both[:, :-6]) + self.known)
         covariance = fisher_covariance(both, expected * self.dispersion(expected), prior_precision=self.prior_precision(a))
         error = covariance.diagonal(dim1=1, dim2=2)[:, -6:].sqrt()
         offset = RigidOffset(
@@ -153,7 +155,7 @@ class _Fit:
 
     def log_posterior(self, q: Tensor, a: Tensor, phi: Tensor) -> Tensor:
         """Of trials ``(b, trial, 6)`` and ``(b, trial, k)`` at dispersion ``(b, 1)``: ``(b, trial)``, up to a constant."""
-        expected = self.floored(self.views(q, a)).double()
+        expected = self.floored(self.views(q, a) + self.known[:, None]).double()
         likelihood = (torch.xlogy(self.y[:, None].double(), expected) - expected).sum(dim=2)
         return likelihood / phi - 0.5 * (q / self.prior_sd).square().sum(dim=2)
 
@@ -163,7 +165,8 @@ class _Fit:
         return dispersion(views, fitted * self.pixels, self.problem.grid)[:, None]
 
     def views(self, q: Tensor, a: Tensor) -> Tensor:
-        """Expected counts in the pixels fitted, of activities ``(b, trial, k)`` at offsets ``(b, trial, 6)``: ``(b, trial, pixel)``."""
+        """Expected counts without background in the pixels fitted, of activities ``(b, trial, k)`` at offsets ``(b, trial, 6)``,
+        ``(b, trial, pixel)``."""
         trials = q.shape[1]
         offset = RigidOffset(translation_mm=q[..., :3].flatten(0, 1), rotation_deg=q[..., 3:].flatten(0, 1))
         x = torch.einsum("btk,bkxyz->btxyz", a, self.unit).flatten(0, 1).unsqueeze(1)
@@ -175,7 +178,7 @@ class _Fit:
         if self.problem.camera is None:
             return self.problem.projector
         mu_map = self.problem.mu_map.repeat_interleave(trials, dim=0)
-        return self.problem.camera.projector(offset.move(mu_map, self.problem.grid), self.problem.grid)
+        return self.problem.projector_before(offset.move(mu_map, self.problem.grid))
 
     def prior_precision(self, a: Tensor) -> Tensor:
         """None for activities, that of the prior for the offset, ``(k + 6,)``."""

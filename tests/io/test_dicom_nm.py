@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from planar3d.acquisition import dwell_time_s
 from planar3d.io import PlanarImage, read_planar, write_planar_nifti
 from planar3d.io.dicom_header import COLLIMATORS
 from planar3d.physics import camera_names
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 FROM_FRONT = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]
 FROM_BEHIND = [-1.0, 0.0, 0.0, 0.0, 0.0, -1.0]
@@ -70,29 +75,86 @@ def test_one_file_per_view_in_a_folder(write_nm: Callable, camera_frames: np.nda
 
 
 def test_the_photopeak_window_is_chosen(write_nm: Callable, camera_frames: np.ndarray) -> None:
-    from pydicom import Dataset
-
-    def window(low: float, high: float) -> Dataset:
-        limits, item = Dataset(), Dataset()
-        limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = low, high
-        item.EnergyWindowRangeSequence = [limits]
-        return item
-
     frames = np.concatenate([camera_frames // 2, camera_frames])
     vectors = {"EnergyWindowVector": [1, 1, 2, 2], "DetectorVector": [1, 2, 1, 2]}
-    windows = [window(166.4, 187.2), window(187.2, 228.8)]
+    windows = [energy_window(166.4, 187.2), energy_window(187.2, 228.8)]
     check_liver(read_planar(write_nm(frames, EnergyWindowInformationSequence=windows, **vectors)))
     with pytest.raises(ValueError, match=r"no energy window .* 208\.37 keV"):
         read_planar(write_nm(frames, EnergyWindowInformationSequence=windows[:1] * 2, **vectors))
 
 
-def test_dwell_time_of_a_sweep_is_field_over_velocity(write_nm: Callable, camera_frames: np.ndarray) -> None:
+def energy_window(low: float, high: float) -> Dataset:
+    """One item of the energy window sequence."""
+    from pydicom import Dataset
+
+    limits, item = Dataset(), Dataset()
+    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = low, high
+    item.EnergyWindowRangeSequence = [limits]
+    return item
+
+
+LUTETIUM_KEV = ((175.0, 187.6), (84.75, 101.7), (187.5, 229.2), (101.7, 124.3), (229.2, 241.8))
+"""Side windows and peaks of both lines as a console might list them: the third and the fourth are the peaks."""
+
+
+def write_windows(write_nm: Callable, camera_frames: np.ndarray, windows_kev: tuple = LUTETIUM_KEV, **elements: Any) -> Path:
+    """A file with both views in several windows, the counts of the k-th multiplied by k."""
+    count = len(windows_kev)
+    frames = np.concatenate([(k + 1) * camera_frames for k in range(count)])
+    vectors = {"EnergyWindowVector": [k + 1 for k in range(count) for _ in "ap"], "DetectorVector": [1, 2] * count}
+    return write_nm(frames, EnergyWindowInformationSequence=[energy_window(*w) for w in windows_kev], **(vectors | elements))
+
+
+def test_side_windows_lie_beside_the_peak(write_nm: Callable, camera_frames: np.ndarray) -> None:
+    path = write_windows(write_nm, camera_frames)
+    peak = read_planar(path)
+    assert peak.lower_views is None
+    image = read_planar(path, scatter_correction="tew")
+    for views, number in ((image.views, 3), (image.lower_views, 1), (image.upper_views, 5)):
+        torch.testing.assert_close(views, peak.views * (number / 3))
+    assert image.windows_kev == ((175.0, 187.6), (187.5, 229.2), (229.2, 241.8))
+    low = read_planar(path, scatter_correction="dew", energy_kev=113)
+    torch.testing.assert_close(low.views, peak.views * (4 / 3))
+    torch.testing.assert_close(low.lower_views, peak.views * (2 / 3))
+    assert low.upper_views is None
+    assert low.windows_kev == ((84.75, 101.7), (101.7, 124.3))
+
+
+def test_a_peak_of_another_line_is_no_side_window(write_nm: Callable, camera_frames: np.ndarray) -> None:
+    path = write_windows(write_nm, camera_frames, ((154.2, 219.0), (220.8, 269.9)))
+    with pytest.raises(ValueError, match="scatter_correction=dew needs the counts of an energy window below the peak"):
+        read_planar(path, scatter_correction="dew", isotope="In-111", energy_kev=245)
+    with pytest.raises(ValueError, match="lower_window goes with a NIfTI image"):
+        read_planar(path, lower_window="planar_lower.nii.gz")
+
+
+def test_side_windows_follow_the_detector_of_each_view(write_nm: Callable, camera_frames: np.ndarray) -> None:
+    """Side frames in the other order of detectors still come to their views."""
+    windows = ((175.0, 187.6), (187.5, 229.2), (229.2, 241.8))
+    frames = np.concatenate([camera_frames[::-1], 2 * camera_frames, camera_frames])
+    path = write_nm(
+        frames, EnergyWindowInformationSequence=[energy_window(*w) for w in windows], EnergyWindowVector=[1, 1, 2, 2, 3, 3],
+        DetectorVector=[2, 1, 1, 2, 1, 2],
+    )  # fmt: skip
+    image = read_planar(path, scatter_correction="tew")
+    torch.testing.assert_close(image.lower_views, 0.5 * image.views)
+    torch.testing.assert_close(image.upper_views, 0.5 * image.views)
+
+
+def test_a_sweep_is_told_by_its_speed_and_the_length_of_the_head(write_nm: Callable, camera_frames: np.ndarray) -> None:
     sweep = {"ImageType": ["ORIGINAL", "PRIMARY", "WHOLE BODY", "EMISSION"], "ActualFrameDuration": 1_200_000}
-    assert read_planar(write_nm(camera_frames, ScanVelocity=1.667, **sweep)).dwell_time_s == pytest.approx(387 / 1.667)
-    assert read_planar(write_nm(camera_frames, ScanLength=2000, **sweep)).dwell_time_s == pytest.approx(387 / (2000 / 1200))
+    image = read_planar(write_nm(camera_frames, ScanVelocity=1.667, **sweep))
+    assert (image.dwell_time_s, image.scan_speed_mm_per_s, image.head_length_mm) == (None, pytest.approx(1.667), 387.0)
+    assert dwell_time_s(image) == pytest.approx(387 / 1.667)
+    assert read_planar(write_nm(camera_frames, ScanLength=2000, **sweep)).scan_speed_mm_per_s == pytest.approx(2000 / 1200)
     with pytest.raises(ValueError, match="pass dwell_time_s="):
         read_planar(write_nm(camera_frames, **sweep))
-    assert read_planar(write_nm(camera_frames, **sweep), dwell_time_s=180).dwell_time_s == 180
+    with pytest.raises(ValueError, match="pass dwell_time_s="):
+        read_planar(write_nm(camera_frames, ScanVelocity=1.667, WholeBodyTechnique="MSP", **sweep))
+    given = read_planar(write_nm(camera_frames, **sweep), dwell_time_s=180)
+    assert (given.dwell_time_s, given.scan_speed_mm_per_s) == (180, None)
+    faster = read_planar(write_nm(camera_frames, ScanVelocity=1.667, **sweep), scan_speed_mm_per_s=3.3)
+    assert (faster.dwell_time_s, faster.scan_speed_mm_per_s) == (None, 3.3)
 
 
 @pytest.mark.parametrize("meaning", ["^177^Lutetium", "Lutetium-177", "Lu177", "177Lu DOTATATE", "Lu-177 PSMA-617"])

@@ -124,3 +124,54 @@ def test_a_cut_off_file_is_refused(image: PlanarImage, tmp_path: Path) -> None:
     (tmp_path / "planar.nii").write_bytes(whole[:400])
     with pytest.raises(ValueError, match="no readable NIfTI"):
         read_planar(tmp_path / "planar.nii")
+
+
+def full_image(image: PlanarImage) -> PlanarImage:
+    """A scan with side windows and all that may be known of its counts."""
+    return replace(
+        image, dwell_time_s=None, scan_speed_mm_per_s=1.667, head_length_mm=380.0, energy_kev=113.0, dead_time_s=2e-6,
+        scatter_correction="tew", lower_views=image.views + 1.0, upper_views=image.views.flip(2),
+        windows_kev=((85.0, 101.0), (101.0, 124.0), (124.0, 141.0)),
+    )  # fmt: skip
+
+
+def test_round_trip_keeps_side_windows_and_what_is_known_of_the_counts(image: PlanarImage, tmp_path: Path) -> None:
+    full = full_image(image)
+    write_planar_nifti(tmp_path / "out" / "planar.nii.gz", full)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "planar.json", "planar.nii.gz", "planar_lower.nii.gz", "planar_upper.nii.gz",
+    ]  # fmt: skip
+    (tmp_path / "out").rename(tmp_path / "moved")
+    back = read_planar(tmp_path / "moved" / "planar.nii.gz")
+    for name in ("views", "lower_views", "upper_views"):
+        torch.testing.assert_close(getattr(back, name), getattr(full, name))
+    for name in ("dwell_time_s", "scan_speed_mm_per_s", "head_length_mm", "energy_kev", "dead_time_s", "scatter_correction", "windows_kev"):
+        assert getattr(back, name) == getattr(full, name)
+    room = replace(image, background_cps=(3.0, 4.0))
+    write_planar_nifti(tmp_path / "planar.nii", room)
+    assert read_planar(tmp_path / "planar.nii").background_cps == (3.0, 4.0)
+
+
+def test_side_windows_are_named_by_arguments_and_turned_with_the_views(image: PlanarImage, tmp_path: Path) -> None:
+    for name, views in (("planar", image.views), ("low", 2.0 * image.views)):
+        write_planar_nifti(tmp_path / f"{name}.nii.gz", replace(image, views=views))
+    back = read_planar(
+        tmp_path / "planar.nii.gz",
+        lower_window=str(tmp_path / "low.nii.gz"),
+        scatter_correction="dew",
+        view_order=["posterior", "anterior"],
+    )
+    torch.testing.assert_close(back.lower_views, 2.0 * image.views.flip(1))
+    with pytest.raises(ValueError, match=r"there is no file .*high.nii.gz for upper_window"):
+        read_planar(tmp_path / "planar.nii.gz", upper_window=str(tmp_path / "high.nii.gz"))
+    write_planar_nifti(tmp_path / "low.nii.gz", replace(image, origin_mm=(-9.0, 21.0)))
+    with pytest.raises(ValueError, match="does not lie on the pixels of the photopeak image"):
+        read_planar(tmp_path / "planar.nii.gz", lower_window=str(tmp_path / "low.nii.gz"))
+
+
+def test_a_timing_given_takes_the_place_of_the_one_in_the_sidecar(image: PlanarImage, tmp_path: Path) -> None:
+    write_planar_nifti(tmp_path / "planar.nii", image)
+    back = read_planar(tmp_path / "planar.nii", scan_speed_mm_per_s=2.0)
+    assert (back.dwell_time_s, back.scan_speed_mm_per_s) == (None, 2.0)
+    with pytest.raises(ValueError, match="give exactly one of them"):
+        read_planar(tmp_path / "planar.nii", scan_speed_mm_per_s=2.0, dwell_time_s=100.0)

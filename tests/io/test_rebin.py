@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from planar3d.grid import Grid
-from planar3d.io import PlanarImage, coverage, rebin
+from planar3d.io import PlanarImage, coverage, rebin, rebin_rows
 
 
 def test_total_counts_within_the_grid_are_kept(image: PlanarImage) -> None:
@@ -50,3 +50,16 @@ def test_coverage_tells_imaged_from_not_imaged(image: PlanarImage) -> None:
 def test_no_overlap_is_an_error(image: PlanarImage) -> None:
     with pytest.raises(ValueError, match="does not overlap the anatomy along z"):
         rebin(replace(image, origin_mm=(-13.0, 900.0)), Grid.centred((9, 4, 12), 8.0))
+
+
+def test_other_counts_on_the_same_pixels_are_shared_out_alike(image: PlanarImage) -> None:
+    grid = Grid.centred((9, 4, 12), (5.7, 8.0, 7.3), (0.0, 0.0, 46.0))
+    torch.testing.assert_close(rebin(image, grid, counts=0.5 * image.views), 0.5 * rebin(image, grid))
+
+
+def test_a_figure_of_rows_is_their_mean(image: PlanarImage) -> None:
+    grid = Grid(shape=(7, 3, 5), spacing_mm=(4.0, 8.0, 10.0), origin_mm=(-13.0, 0.0, 23.5))
+    rows = torch.arange(22.0).view(2, 11)
+    torch.testing.assert_close(rebin_rows(image, grid, rows), 0.5 * (rows[:, 0:10:2] + rows[:, 1:11:2]))
+    far = replace(image, origin_mm=(-13.0, 31.0))
+    torch.testing.assert_close(rebin_rows(far, grid, rows)[:, 0], torch.ones(2))

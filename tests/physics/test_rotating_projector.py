@@ -56,6 +56,7 @@ def test_planar_adjoint_is_exact(generator: torch.Generator, detector, tail, sca
     x = normal(generator, 4, 1, *GRID.shape)
     y = normal(generator, *projector(x).shape)
     assert projector.adjointness_gap(x, y) < 1e-12
+    assert projector.unscattered().adjointness_gap(x, y) < 1e-12
 
 
 def test_gradient_is_right_both_ways(generator: torch.Generator) -> None:

@@ -5,8 +5,8 @@ import torch
 
 from planar3d.physics import poisson
 from planar3d.physics.dead_time import DeadTime
+from planar3d.physics.exposure import apply_dead_time, correct_dead_time
 from planar3d.physics.spots import StaticSpots
-from planar3d.physics.sweep import apply_dead_time, correct_dead_time
 
 SPOTS = StaticSpots(centres_mm=(200.0, 560.0, 880.0), head_length_mm=400.0, time_s=(100.0, 200.0, 50.0))
 ROWS = 40

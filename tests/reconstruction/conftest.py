@@ -31,11 +31,25 @@ class Torso:
         """Expected counts."""
         return self.camera(self.activity, self.mu_map, self.grid)
 
-    def problem(self, views: Tensor) -> PlanarProblem:
+    def problem(self, views: Tensor, *, background: Tensor | None = None, live_fraction: Tensor | None = None) -> PlanarProblem:
         """What a method is given; labels and mu-map serve every sample."""
         b = len(views)
         mu_map, labels = (v.expand(b, *v.shape[1:]) for v in (self.mu_map, self.labels))
-        return PlanarProblem.from_camera(self.camera, views=views, mu_map=mu_map, labels=labels, grid=self.grid)
+        return PlanarProblem.from_camera(
+            self.camera, views=views, mu_map=mu_map, labels=labels, grid=self.grid, background=background, live_fraction=live_fraction
+        )
+
+    def uneven_background(self) -> Tensor:
+        """Expected counts that are no activity's, half as many as those of the torso and brighter in front and below."""
+        views = self.views()
+        ramp = torch.linspace(2.0, 0.5, views.shape[3]) * torch.tensor([1.5, 1.0])[:, None, None]
+        shape = ramp.expand_as(views)
+        return shape * (0.5 * views.sum() / shape.sum())
+
+    def uneven_live_fraction(self) -> Tensor:
+        """What dead time leaves of each row, less in front, ``(view, z)``."""
+        dip = torch.exp(-0.5 * ((torch.arange(self.grid.shape[2]) - 15.0) / 5.0) ** 2)
+        return 1.0 - torch.tensor([0.4, 0.25])[:, None] * dip
 
     def organ_activity(self) -> Tensor:
         """True activity of the organs in the order of their ids [Bq]."""

@@ -57,3 +57,28 @@ def test_amplitudes_that_cannot_be_told_apart_get_wide_finite_errors() -> None:
 
 def test_no_counts_give_zero() -> None:
     assert (fit_amplitudes(torch.rand(1, 3, 8), torch.zeros(1, 8)) == 0).all()
+
+
+def test_known_background_is_part_of_the_model_and_not_of_the_amplitudes(generator: torch.Generator) -> None:
+    P, a = _system(generator)
+    known = 300.0 * torch.rand(2, 60, generator=generator)
+    y = torch.einsum("bk,bkn->bn", a, P) + known
+    assert torch.allclose(fit_amplitudes(P, y, background=known), a, rtol=1e-4)
+    assert not torch.allclose(fit_amplitudes(P, y), a, rtol=0.2)
+
+
+def test_background_above_the_counts_leaves_nothing(generator: torch.Generator) -> None:
+    P, a = _system(generator)
+    y = torch.einsum("bk,bkn->bn", a, P)
+    assert (fit_amplitudes(P, y, background=2.0 * y) <= 1e-4 * a).all()
+
+
+def test_spread_over_noise_is_that_of_the_covariance_with_background(generator: torch.Generator) -> None:
+    P, a = torch.rand(1, 3, 80, generator=generator), torch.tensor([[20.0, 30.0, 25.0]])
+    known = torch.full((1, 80), 60.0)
+    m, draws = torch.einsum("bk,bkn->bn", a, P) + known, 1500
+    y = torch.poisson(m.expand(draws, -1), generator=generator)
+    spread = fit_amplitudes(P.expand(draws, -1, -1), y, background=known.expand(draws, -1)).std(dim=0)
+    error, without = (fisher_covariance(P, e)[0].diagonal().sqrt() for e in (m, m - known))
+    assert torch.allclose(spread, error, rtol=0.08)
+    assert (spread > 1.2 * without).all()
