@@ -1,7 +1,7 @@
 """What the views of a camera show of an activity, and what they leave open.
 
-``x = v + n`` with ``A n = 0`` and v in the range of ``A^T``: adding any multiple of n changes no image, so n is what only a prior can know. Two
-opposed views fix about two numbers per pixel, and nearly all of a volume's degrees of freedom are of the kind n.
+``x = v + n`` with ``A n = 0`` and v in the range of ``A^T``: adding any multiple of n changes no image, so n is what only a prior can
+know. Two opposed views fix about two numbers per pixel, and nearly all of a volume's degrees of freedom are of the kind n.
 
 v is the solution of smallest norm of ``A v = A x``, found by conjugate gradients on the normal equations (Hestenes and Stiefel 1952) from
 zero, which never leave the range of ``A^T``. Few steps leave out what is visible in principle but drowns in noise.
