@@ -43,7 +43,9 @@ class PlanarSimulator:
         self.synthesizer = synthesizer
         self.anterior_counts = (float(low), float(high))
 
-    def simulate(self, *, labels: LabelMap, given_labels: LabelMap, mu_map: Volume, grid: Grid, seeds: Tensor) -> Batch:
+    def simulate(
+        self, *, labels: LabelMap, given_labels: LabelMap, mu_map: Volume, grid: Grid, seeds: Tensor, pet: Volume | None = None
+    ) -> Batch:
         """Image one synthetic patient per seed.
 
         Args:
@@ -52,9 +54,10 @@ class PlanarSimulator:
             mu_map: Attenuation before it moves, as a method will be given it, ``(b, 1, x, y, z)`` [1/mm].
             grid: Where the volumes lie.
             seeds: One integer per sample, ``(b,)``.
+            pet: Pre-therapy PET in the anatomy before it moves, of any unit, ``(b, 1, x, y, z)``; None where there is none.
         """
         record = self.synthesizer.draw(seeds).to(labels.device)
-        phantom = self.synthesizer.render(record, labels, mu_map, grid)
+        phantom = self.synthesizer.render(record, labels, mu_map, grid, pet=pet)
         projector = self.camera.projector(phantom.mu_map, grid)
         activity, views = self._expose(phantom.activity, projector(phantom.activity), seeds)
         return Batch(activity=activity, views=views, mu_map=mu_map, labels=given_labels, imaged_labels=phantom.imaged_labels)

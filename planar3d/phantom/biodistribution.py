@@ -1,32 +1,65 @@
-"""Biodistributions: the activity concentration of every organ of one patient at one time after injection.
+"""Biodistributions: the activity concentration of every organ of one patient at any time after injection.
 
-``c = A f(t) / V`` with ``f(t) = f_24 e^(s z) 2^(-(t - 24 h) / T)``: A the administered activity, f_24 the median share at 24 h, V the
-reference volume, z a standard normal per patient and T a log-normal half-time cut off at the physical half-life. At 24 h the spread is
-that of the table, away from it the half-times add to it. A share belongs to a reference volume, so that an organ which the field of view
-cuts has only its part.
+``c(t) = A f(t) e^(w) / V``, with A the administered activity and f(t) the share of a tissue of reference volume V
+(`planar3d.phantom.tissue_uptake`), of which this draws, once per patient, the level (log-normal, groups of tissues together), the
+effective half-time (log-normal below the physical half-life, correlated by 0.6 within a group) and the difference w between organs of
+one tissue. Everything else follows from the time, so time points of one patient belong together. At the time of the table the spread is
+that of the table, away from it the half-times add to it.
+
+With ``voiding`` the bladder fills and empties (`planar3d.phantom.bladder`); without, it is a tissue like others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from planar3d.organs import ORGANS, organ_id
-from planar3d.phantom.uptake_table import UPTAKE_TABLES, TissueUptake
+from planar3d.organs import LESIONS, ORGANS, organ_id
+from planar3d.phantom.bladder import BladderRecord, VoidingBladder
+from planar3d.phantom.effective_half_time import EffectiveHalfTime
+from planar3d.phantom.record import TensorRecord
+from planar3d.phantom.stream import fork
+from planar3d.phantom.tissue_uptake import LN2, TissueUptake
+from planar3d.phantom.tracers import TRACERS
 from planar3d.radionuclide import Radionuclide
 from planar3d.units import SECONDS_PER_HOUR
 
-__all__ = ["Biodistribution"]
+__all__ = ["LESION_SLOTS", "Biodistribution", "UptakeRecord"]
 
-_TABLE_TIME_H = 24.0
+LESION_SLOTS = 60
+"""Lesions whose uptake is drawn: those that have an organ id, and more."""
+
+_ORGAN_DRAWS = 55  # organs appended since draw from a stream of their own, so that the fixed cases of benchmarks stay as they are
+_GROUP_CORRELATION = 0.6  # of half-times
+_FIRST_LESION = organ_id(LESIONS[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class UptakeRecord(TensorRecord):
+    """What was drawn for a patient.
+
+    Attributes:
+        log_level: Logarithm of the share at the time of the table over its median, ``(b, tissues)``.
+        half_time_h: Effective half-time, ``(b, tissues)`` [h].
+        log_organ: Logarithm of an organ's concentration over that of its tissue, w, ``(b, organs)``.
+        log_lesion: The same for each lesion, ``(b, 60)``.
+        bladder: Filling and voiding; None where the bladder is a tissue.
+    """
+
+    log_level: Tensor
+    half_time_h: Tensor
+    log_organ: Tensor
+    log_lesion: Tensor
+    bladder: BladderRecord | None = None
 
 
 class Biodistribution:
-    """Draws organ concentrations.
+    """Draws the uptake of patients, and says what it is at a time.
 
     Args:
         table: Uptake of each tissue; organs in none of them take that of ``body``.
@@ -34,6 +67,7 @@ class Biodistribution:
         administered_bq: Activity administered [Bq].
         isotope: Radionuclide, whose physical half-life bounds the effective ones.
         variability: Factor on all standard deviations; 0 gives the medians.
+        urine: Excretion that fills the bladder; None for a bladder that is a tissue of the table.
     """
 
     def __init__(
@@ -44,60 +78,136 @@ class Biodistribution:
         administered_bq: float,
         isotope: str = "Lu-177",
         variability: float = 1.0,
+        urine: VoidingBladder | None = None,
     ) -> None:
-        if not (math.isfinite(time_s) and time_s >= 0):
-            raise ValueError(f"time_s must be zero or more seconds after injection, got {time_s}")
         if not (math.isfinite(administered_bq) and administered_bq > 0):
             raise ValueError(f"administered_bq must be positive, got {administered_bq}")
         if not variability >= 0:
             raise ValueError(f"variability must be zero or more, got {variability}")
         self.table = tuple(table)
-        self.time_h = time_s / SECONDS_PER_HOUR
+        self.time_s = _checked(time_s)
         self.administered_bq = administered_bq
         self.variability = variability
-        limit_h = Radionuclide.from_name(isotope).half_life_s / SECONDS_PER_HOUR
-        names = list(dict.fromkeys(t.group or t.organs[0] for t in self.table))
-        self._group = torch.tensor([names.index(t.group or t.organs[0]) for t in self.table])
+        self.urine = urine
+        self._tissue = self._tissue_of_organs()
+        self._lesion_tissue = int(self._tissue[_FIRST_LESION])
+        self.physical_half_life_h = Radionuclide.from_name(isotope).half_life_s / SECONDS_PER_HOUR
+        names = list(dict.fromkeys(t.name for t in self.table))
+        self._group = torch.tensor([names.index(t.name) for t in self.table])
         self._n_groups = len(names)
-        self._half_time_log_sd = self._column(lambda t: t.half_time_log_sd)
         self._log_sd = self._column(lambda t: t.log_sd)
         self._organ_log_sd = self._column(lambda t: t.organ_log_sd)
         self._log_limit = self._column(lambda t: math.log(t.limit))
+        self._log_fraction = self._column(lambda t: math.log(t.fraction))
         self._log_volume = self._column(lambda t: math.log(t.volume_ml))
-        self._log_half_time = self._column(lambda t: math.log(t.half_time_h))
-        self._log_share = self._column(lambda t: math.log(t.fraction_24h))
-        self._log_longest = torch.full_like(self._log_half_time, math.log(limit_h))
-        self._tissue = self._tissue_of_organs()
+        self._reference_h = self._column(lambda t: t.reference_h)
+        self._uptake_rate = self._column(lambda t: LN2 / t.uptake_half_time_h if t.uptake_half_time_h > 0 else math.inf)
+        self._fast_share = self._column(lambda t: t.fast_share)
+        self._fast_half_time_h = self._column(lambda t: min(t.fast_half_time_h, self.physical_half_life_h))
+        self._half_time = EffectiveHalfTime(
+            median_h=self._column(lambda t: t.half_time_h),
+            log_sd=variability * self._column(lambda t: t.half_time_log_sd),
+            shortest_h=self._column(lambda t: t.shortest_half_time_h),
+            limit_h=self.physical_half_life_h,
+        )
 
     @classmethod
     def from_name(
-        cls, name: str, *, time_s: float, administered_bq: float = 7.4e9, isotope: str = "Lu-177", variability: float = 1.0
+        cls,
+        name: str,
+        *,
+        time_s: float,
+        administered_bq: float | None = None,
+        isotope: str | None = None,
+        variability: float = 1.0,
+        voiding: bool = False,
     ) -> Biodistribution:
-        """Biodistribution of a known tracer: ``psma617`` (177Lu-PSMA-617) or ``dotatate`` (177Lu-DOTATATE).
+        """Biodistribution of a known tracer, one of `planar3d.phantom.tracers.TRACERS`.
+
+        Args:
+            name: The tracer.
+            time_s: Time from injection to imaging [s].
+            administered_bq: Activity administered; what is usual if None [Bq].
+            isotope: Radionuclide; the tracer's own if None.
+            variability: Factor on all standard deviations; 0 gives the medians.
+            voiding: Whether the bladder fills and empties; otherwise it is a tissue of the table.
 
         Raises:
             ValueError: The tracer is not known.
         """
-        if name not in UPTAKE_TABLES:
-            raise ValueError(f"biodistribution {name!r} is not known; known are {', '.join(UPTAKE_TABLES)}")
-        return cls(table=UPTAKE_TABLES[name], time_s=time_s, administered_bq=administered_bq, isotope=isotope, variability=variability)
+        if name not in TRACERS:
+            raise ValueError(f"biodistribution {name!r} is not known; known are {', '.join(TRACERS)}")
+        tracer = TRACERS[name]
+        return cls(
+            table=tracer.tissues,
+            time_s=time_s,
+            administered_bq=tracer.administered_bq if administered_bq is None else administered_bq,
+            isotope=isotope or tracer.isotope,
+            variability=variability,
+            urine=tracer.urine if voiding else None,
+        )
 
-    def draw(self, generator: torch.Generator) -> Float[Tensor, " organs"]:
-        """Concentration of every organ id for one patient, ``(organs,)`` [Bq/mL]; zero outside the body."""
-        n = len(self.table)
-        quantile = torch.rand(n, generator=generator)
-        patient = torch.randn(self._n_groups, generator=generator)[self._group]
-        organ = torch.randn(len(ORGANS), generator=generator)
+    def draw(self, generator: torch.Generator) -> UptakeRecord:
+        """The uptake of one patient."""
+        own = fork(generator, "uptake")
+        quantile = torch.rand(len(self.table), generator=generator)
+        level = torch.randn(self._n_groups, generator=generator)[self._group]
+        organ = torch.randn(_ORGAN_DRAWS, generator=generator)
+        organ = torch.cat([organ, torch.randn(max(0, len(ORGANS) - _ORGAN_DRAWS), generator=own)])[: len(ORGANS)]
+        more_lesions = torch.randn(LESION_SLOTS - len(LESIONS), generator=own)
+        lesion = torch.cat([organ[_FIRST_LESION : _FIRST_LESION + len(LESIONS)], more_lesions])
+        shared = torch.randn(self._n_groups, generator=own)[self._group]
+        alone = torch.special.ndtri(quantile.clamp(1e-7, 1.0 - 1e-7))
+        slow = math.sqrt(_GROUP_CORRELATION) * shared + math.sqrt(1.0 - _GROUP_CORRELATION) * alone
         k = self.variability
-        log_half_time = _truncated(self._log_half_time, k * self._half_time_log_sd, self._log_longest, quantile)
-        elapsed_h = self.time_h - _TABLE_TIME_H
-        log_share = self._log_share - math.log(2.0) * elapsed_h * torch.exp(-log_half_time) + k * self._log_sd * patient
-        log_share = torch.minimum(log_share, self._log_limit)
-        own = k * self._organ_log_sd[self._tissue] * organ
-        log_concentration = math.log(self.administered_bq) + (log_share - self._log_volume)[self._tissue] + own
-        concentration = torch.exp(log_concentration)
-        concentration[organ_id("background")] = 0.0
+        return UptakeRecord(
+            log_level=k * self._log_sd * level,
+            half_time_h=self._half_time(slow if k > 0 else torch.zeros_like(slow)),
+            log_organ=k * self._organ_log_sd[self._tissue] * organ,
+            log_lesion=k * self._organ_log_sd[self._lesion_tissue] * lesion,
+            bladder=None if self.urine is None else self.urine.draw(own),
+        )
+
+    def concentration(self, record: UptakeRecord, time_s: float | None = None) -> Float[Tensor, "*b organs"]:
+        """Concentration of every organ id, ``(b, organs)`` [Bq/mL]; zero outside the body.
+
+        Args:
+            record: What `draw` gave, batched or of one patient.
+            time_s: Time after injection; that of imaging if None [s].
+        """
+        time_h = (self.time_s if time_s is None else _checked(time_s)) / SECONDS_PER_HOUR
+        tissue = self._tissue.to(record.log_level.device)
+        log_share = self._log_share_per_ml(record, time_h)[..., tissue]
+        concentration = torch.exp(math.log(self.administered_bq) + log_share + record.log_organ)
+        if self.urine is not None and record.bladder is not None:
+            decayed_bq = self.administered_bq * 2.0 ** (-time_h / self.physical_half_life_h)
+            urine = self.urine.share_per_ml(record.bladder, time_h)
+            concentration[..., organ_id("urinary_bladder")] = decayed_bq * urine
+        concentration[..., organ_id("background")] = 0.0
         return concentration
+
+    def lesion_concentration(self, record: UptakeRecord, time_s: float | None = None) -> Float[Tensor, "*b lesions"]:
+        """Concentration of every lesion, ``(b, 60)`` [Bq/mL]; the first sixteen are those that have an organ id.
+
+        Args:
+            record: What `draw` gave, batched or of one patient.
+            time_s: Time after injection; that of imaging if None [s].
+        """
+        time_h = (self.time_s if time_s is None else _checked(time_s)) / SECONDS_PER_HOUR
+        share = self._log_share_per_ml(record, time_h)[..., self._lesion_tissue, None]
+        return torch.exp(math.log(self.administered_bq) + share + record.log_lesion)
+
+    def _log_share_per_ml(self, record: UptakeRecord, time_h: float) -> Tensor:
+        """Logarithm of the share of the administered activity in a millilitre of each tissue, ``(b, tissues)``."""
+        level, half_time = record.log_level, record.half_time_h
+        columns = (self._reference_h, self._uptake_rate, self._fast_share, self._fast_half_time_h)
+        reference, rate, p, fast = (column.to(level) for column in columns)
+        fraction, volume, limit = (column.to(level) for column in (self._log_fraction, self._log_volume, self._log_limit))
+        elapsed = time_h - reference
+        kept = (1.0 - p) * torch.exp(-LN2 * elapsed / half_time) + p * torch.exp(-LN2 * elapsed / fast)
+        log_taken = _log_taken(rate * max(time_h, 1e-9)) - _log_taken(rate * reference)
+        log_taken = torch.where(torch.isinf(rate), torch.zeros_like(rate), log_taken)
+        return torch.minimum(fraction + kept.log() + log_taken + level, limit) - volume
 
     def _column(self, value: Callable[[TissueUptake], float]) -> Tensor:
         """A number of every row of the table."""
@@ -114,9 +224,13 @@ class Biodistribution:
         return torch.tensor([row.get(name, row["body"]) for name in ORGANS])
 
 
-def _truncated(mean: Tensor, sd: Tensor, upper: Tensor, quantile: Tensor) -> Tensor:
-    """Normal variates below ``upper``, by the inverse of the distribution function."""
-    safe_sd = sd.clamp_min(1e-6)
-    largest = torch.special.ndtr((upper - mean) / safe_sd)
-    tiny = torch.finfo(quantile.dtype).eps
-    return mean + sd * torch.special.ndtri((quantile * largest).clamp(tiny, 1.0 - tiny))
+def _checked(time_s: float) -> float:
+    """A time after injection."""
+    if not (math.isfinite(time_s) and time_s >= 0):
+        raise ValueError(f"time_s must be zero or more seconds after injection, got {time_s}")
+    return time_s
+
+
+def _log_taken(rate: Tensor) -> Tensor:
+    """Logarithm of ``1 - e^-rate``."""
+    return torch.log(-torch.expm1(-rate))

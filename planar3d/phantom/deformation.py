@@ -97,13 +97,14 @@ class Deformation:
 
     def _sampling_points(self, record: DeformationRecord, grid: Grid) -> Float[Tensor, "b x y z 3"]:
         """q for every voxel, as `grid_sample` wants it: last axis z, y, x, from -1 to 1 between the outer faces of the grid."""
-        axes = [centred_axis(grid, axis, record.translation_mm) for axis in range(3)]
-        point = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+        shift = record.translation_mm[:, :, None]
+        axes = [centred_axis(grid, axis, shift) - shift[:, axis] for axis in range(3)]  # (b, n)
         rotation = _rotation_matrix(record.rotation_rad)
-        shift = record.translation_mm[:, None, None, None, :]
-        source = torch.einsum("bxyzi,bij->bxyzj", point - shift, rotation)  # row vector times R is R^T times column
-        source = source - self.field.render(record.elastic_mm, grid).movedim(1, -1)
-        return (source * (2.0 / source.new_tensor(grid.extent_mm))).flip(-1)
+        # (R^T p)_j = sum_i R_ij p_i: an axis at a time, so that the sum is over broadcast lines and not over a stack of points
+        x, y, z = (rotation[:, axis, :, None] * line[:, None] for axis, line in enumerate(axes))  # (b, 3, n)
+        source = x[..., None, None] + y[..., None, :, None] + z[..., None, None, :] - self.field.render(record.elastic_mm, grid)
+        extent = source.new_tensor(grid.extent_mm).view(3, 1, 1, 1)
+        return (source * (2.0 / extent)).flip(1).permute(0, 2, 3, 4, 1)
 
 
 def _rotation_matrix(rotation_rad: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:

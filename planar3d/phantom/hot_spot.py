@@ -14,7 +14,7 @@ Sites are drawn as unit variates: which voxel that is follows in the rendering f
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Integer
@@ -54,6 +54,15 @@ class HotSpots(TensorRecord):
     semi_axes: Tensor
     rotation: Tensor
     roughness: Tensor
+
+    def take(self, order: Integer[Tensor, "b k"]) -> HotSpots:
+        """The same spots in another order, ``(b, k)`` indices."""
+        sample = torch.arange(len(order), device=order.device)[:, None]
+        return HotSpots(**{f.name: getattr(self, f.name)[sample, order] for f in fields(self)})
+
+    def first(self, count: int) -> HotSpots:
+        """The spots of the first slots of every sample."""
+        return HotSpots(**{f.name: getattr(self, f.name)[:, :count] for f in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +171,24 @@ def resolve_sites(spots: HotSpots, weights: Float[Tensor, "b site x y z"]) -> tu
     Returns:
         Flat voxel index of each spot, and whether there is any.
     """
-    running = weights.flatten(2).double().cumsum(dim=-1)
+    rows = weights.flatten(3)  # (b, site, x, y z): first which plane across x, then where in it, so that few voxels are summed up
+    running = rows.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
     total = running[..., -1]
-    exists = total.gather(1, spots.site) > 0
-    site = torch.where(exists, spots.site, weights.shape[1] - 1)
-    aim = spots.place.double()[:, None, :] * total[..., None]  # every spot in every site, (b, site, k)
-    voxel = torch.searchsorted(running, aim, right=True).clamp_max(running.shape[-1] - 1)
-    return voxel.gather(1, site[:, None, :])[:, 0], total.gather(1, site) > 0
+    site = torch.where(total.gather(1, spots.site) > 0, spots.site, weights.shape[1] - 1)
+    sample = torch.arange(len(site), device=site.device)[:, None]
+    own = running[sample, site]  # (b, k, x)
+    aim = spots.place.double()[..., None] * own[..., -1:]
+    plane = _first_above(own, aim)
+    before = torch.nn.functional.pad(own, (1, 0)).gather(-1, plane)
+    within = rows[sample, site, plane[..., 0]].double().cumsum(dim=-1)
+    place = _first_above(within, aim - before)
+    return plane[..., 0] * rows.shape[-1] + place[..., 0], own[..., -1] > 0
+
+
+def _first_above(running: Tensor, aim: Tensor) -> Integer[Tensor, "b k 1"]:
+    """First place where a running sum passes a value; rounding does not carry it beyond the last place that adds to the sum."""
+    below = running[..., -1:] * (1.0 - 1e-12)
+    return torch.searchsorted(running, aim.clamp_min(0.0).minimum(below), right=True).clamp_max(running.shape[-1] - 1)
 
 
 def _unravel(index: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,20 +6,22 @@ The concentration of an organ is multiplied by ``e^(a g)``, normalised so that t
       + segments tanh(3 z_coarse)                         bowel: filled loops beside empty ones
       + axial z_axial(z)                                  marrow: from vertebra to vertebra
       - core (2 m - 1)                                    kidney: cortex above pelvis; m is the blurred organ mask, one deep inside
-      + layer h (y - y_0) / 50 mm                         bladder: activity settles or floats, h standard normal
+      + layer h (y - y_0) / 50 mm                         bladder, gall bladder: activity settles or floats, h standard normal
+      + proximal (z - x) / (sqrt(2) 100 mm)               small bowel: jejunum, up on the left, above ileum
 
 The coefficients belong to an organ; a, about one, to a patient. All are judgement, set to the looks of SPECT and PET images.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, replace
 
 import torch
 from torch import Tensor
 
 from planar3d.grid import Grid
-from planar3d.organs import GROUPS, LESIONS, ORGANS
+from planar3d.organs import GROUPS, LESIONS, ORGANS, organ_id
 from planar3d.phantom.gaussian import blur, centred_axis
 from planar3d.phantom.random_field import RandomField
 from planar3d.phantom.record import TensorRecord
@@ -28,6 +30,7 @@ from planar3d.shapes import LabelMap, Volume
 __all__ = ["Texture", "TextureRecord", "Unevenness"]
 
 _LAYER_MM = 50.0
+_PROXIMAL_MM = 141.0
 _CORTEX_MM = 7.0
 
 
@@ -42,6 +45,7 @@ class Unevenness:
         axial: Standard deviation of the part that varies along z alone.
         core: How much less the inside holds than the surface.
         layer: Standard deviation of the gradient along y.
+        proximal: Gradient from the lower right to the upper left.
     """
 
     sigma: float = 0.25
@@ -50,6 +54,7 @@ class Unevenness:
     axial: float = 0.0
     core: float = 0.0
     layer: float = 0.0
+    proximal: float = 0.0
 
 
 UNEVENNESS: dict[str, Unevenness] = {
@@ -99,16 +104,30 @@ class Texture:
         strength_range: Relative range of that factor between patients: uniform in ``strength * (1 +- strength_range)``.
         fine_mm: Short correlation length [mm].
         coarse_mm: Long correlation length [mm].
+        organs: Coefficients of `Unevenness` by organ, in place of those of `UNEVENNESS`.
     """
 
-    def __init__(self, *, strength: float = 1.0, strength_range: float = 0.4, fine_mm: float = 12.0, coarse_mm: float = 28.0) -> None:
+    def __init__(
+        self,
+        *,
+        strength: float = 1.0,
+        strength_range: float = 0.4,
+        fine_mm: float = 12.0,
+        coarse_mm: float = 28.0,
+        organs: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         if not strength >= 0:
             raise ValueError(f"strength must be zero or more, got {strength}")
         self.strength = strength
         self.strength_range = strength_range
         self.fine = RandomField(correlation_mm=fine_mm, lattice=(44, 32, 56))
         self.coarse = RandomField(correlation_mm=coarse_mm, lattice=(28, 20, 36))
-        self._coefficients = torch.tensor([astuple(UNEVENNESS.get(name, Unevenness())) for name in ORGANS])
+        chosen = dict(UNEVENNESS)
+        for name, changes in (organs or {}).items():
+            organ_id(name)  # refuses a name that is not known
+            chosen[name] = replace(chosen.get(name, Unevenness()), **changes)
+        self._coefficients = torch.tensor([astuple(chosen.get(name, Unevenness())) for name in ORGANS])
+        self._has_proximal = any(unevenness.proximal for unevenness in chosen.values())
 
     def draw(self, generator: torch.Generator) -> TextureRecord:
         """The texture of one sample."""
@@ -131,15 +150,20 @@ class Texture:
         fine = self.fine.render(record.fine, grid)
         coarse = self.coarse.render(record.coarse, grid)
         along_z = record.axial @ self.fine.axis_weights(centred_axis(grid, 2, fine), 2).T
-        y = centred_axis(grid, 1, fine)[:, None] / _LAYER_MM
-        sigma, share, segments, axial, core, layer = (c[labels] for c in self._coefficients.to(fine).unbind(dim=1))
+        x, y, z = (centred_axis(grid, axis, fine) for axis in range(3))
+        table = self._coefficients.to(fine)
+        sigma, share, segments, axial, core, layer, proximal = table.unbind(dim=1)
+        deep = 2.0 * blur((core > 0).to(fine.dtype)[labels], _CORTEX_MM, grid) - 1.0
         exponent = (
-            sigma * (share.sqrt() * fine + (1.0 - share).sqrt() * coarse)
-            + segments * torch.tanh(3.0 * coarse)
-            + axial * along_z[:, None, None, None, :]
-            - core * (2.0 * blur((core > 0).to(fine.dtype), _CORTEX_MM, grid) - 1.0)
-            + layer * record.layer.view(-1, 1, 1, 1, 1) * y
+            (sigma * share.sqrt())[labels] * fine
+            + (sigma * (1.0 - share).sqrt())[labels] * coarse
+            + segments[labels] * torch.tanh(3.0 * coarse)
+            + axial[labels] * along_z[:, None, None, None, :]
+            - core[labels] * deep
+            + layer[labels] * (record.layer.view(-1, 1, 1, 1, 1) * y[:, None] / _LAYER_MM)
         )
+        if self._has_proximal:
+            exponent = exponent + proximal[labels] * ((z - x[:, None, None]) / _PROXIMAL_MM)
         factor = torch.exp(record.amplitude.view(-1, 1, 1, 1, 1) * exponent)
         return factor / organ_mean(factor, labels)
 

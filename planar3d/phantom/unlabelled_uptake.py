@@ -148,7 +148,7 @@ def _depth(labels: LabelMap, dtype: torch.dtype, grid: Grid) -> Tensor:
 
 def _any_of(labels: LabelMap, organs: tuple[str, ...]) -> Tensor:
     """Mask of a few organs."""
-    return torch.isin(labels, torch.tensor([organ_id(name) for name in organs], device=labels.device))
+    return torch.tensor([name in organs for name in ORGANS], device=labels.device)[labels]
 
 
 def _exists(mask: Tensor) -> Tensor:

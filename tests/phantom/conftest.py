@@ -10,7 +10,20 @@ import torch
 
 from planar3d.grid import Grid
 from planar3d.organs import organ_id
-from planar3d.phantom import Biodistribution, Deformation, LesionPopulation, PhantomSynthesizer, Texture, UnlabelledUptake
+from planar3d.phantom import (
+    Biodistribution,
+    Breathing,
+    Deformation,
+    Filling,
+    LesionCount,
+    LesionPopulation,
+    MuError,
+    PetGuide,
+    PhantomSynthesizer,
+    Texture,
+    TumourSink,
+    UnlabelledUptake,
+)
 
 HOURS_24_S = 86400.0
 ELLIPSOIDS_MM = {
@@ -75,4 +88,21 @@ def synthesizer(biodistribution: Biodistribution) -> PhantomSynthesizer:
         lesions=LesionPopulation(),
         deformation=Deformation(),
         unlabelled=UnlabelledUptake(),
+    )
+
+
+@pytest.fixture
+def population() -> PhantomSynthesizer:
+    """All that a population varies."""
+    return PhantomSynthesizer(
+        biodistribution=Biodistribution.from_name("psma617", time_s=HOURS_24_S, voiding=True),
+        texture=Texture(organs={"small_bowel": {"proximal": 0.5}}),
+        lesions=LesionPopulation(count=LesionCount(mean=12.0), site_probability={"bone": 0.6, "node": 0.2, "pelvic_node": 0.2}),
+        deformation=Deformation(),
+        unlabelled=UnlabelledUptake(),
+        filling=Filling(),
+        breathing=Breathing(),
+        mu_error=MuError(),
+        sink=TumourSink(),
+        pet=PetGuide(),
     )

@@ -12,9 +12,10 @@ import torch
 
 from planar3d.grid import Grid
 from planar3d.organs import BODY, GROUPS, LESIONS, organ_id
-from planar3d.phantom import Biodistribution, LesionPopulation, PhantomSynthesizer, UnlabelledUptake
+from planar3d.phantom import Biodistribution, LesionCount, LesionPopulation, PhantomSynthesizer, UnlabelledUptake
+from planar3d.phantom.biodistribution import UptakeRecord
 from planar3d.phantom.hot_spot import HotSpots, SpotShape, resolve_sites
-from planar3d.phantom.lesion import SITES
+from planar3d.phantom.lesion_site import SITES
 
 FIRST = organ_id("lesion_1")
 
@@ -22,6 +23,33 @@ FIRST = organ_id("lesion_1")
 def lesions_of(population: LesionPopulation, n: int) -> HotSpots:
     """Records of n samples."""
     return HotSpots.stack([population.draw(torch.Generator().manual_seed(k)) for k in range(n)])
+
+
+def test_sites_have_the_probabilities_asked_for() -> None:
+    asked = {"bone": 0.5, "node": 0.2, "pelvic_node": 0.1, "liver": 0.2}
+    population = LesionPopulation(site_probability=asked)
+    site = lesions_of(population, 200).site.flatten()
+    share = torch.bincount(site, minlength=len(population.sites.names)) / len(site)
+    assert population.sites.names[-1] == "elsewhere"
+    for name, value in zip(population.sites.names, share.tolist(), strict=True):
+        assert value == pytest.approx(asked.get(name, 0.0), abs=0.03)
+
+
+def test_many_lesions_add_their_activity_with_or_without_an_id(anatomy: SimpleNamespace, biodistribution: Biodistribution) -> None:
+    population = LesionPopulation(count=LesionCount(mean=40.0, dispersion=20.0, fewest=30), site_uptake={"bone": 2.0})
+    record = lesions_of(population, 2)
+    uptake = UptakeRecord.stack([biodistribution.draw(torch.Generator().manual_seed(k)) for k in range(2)])
+    concentration = biodistribution.lesion_concentration(uptake)
+    labels = anatomy.labels.expand(2, -1, -1, -1, -1)
+    activity, imaged = population.render(record, concentration, torch.zeros_like(labels, dtype=torch.float32), labels, anatomy.grid)
+    each = population.activity_bq(record, concentration)
+    total = activity.sum(dim=(1, 2, 3, 4)) * anatomy.grid.voxel_volume_ml
+    torch.testing.assert_close(total, each.sum(dim=1), rtol=1e-3, atol=0.0)
+    assert int(imaged.max()) <= FIRST + 15
+    assert len(set(imaged[0].unique().tolist()) & set(range(FIRST, FIRST + 16))) > 10
+    most = int(record.in_use.sum(dim=1).max())
+    fewer, _ = population.render(record, concentration, torch.zeros_like(activity), labels, anatomy.grid, most=most)
+    torch.testing.assert_close(fewer, activity)
 
 
 def test_number_of_lesions_is_geometric_up_to_sixteen() -> None:
@@ -46,10 +74,11 @@ def test_lesions_add_the_activity_drawn_and_their_ids(
     a = toy(scale=(1.0, 0.9, 1.1), spacing_mm=spacing_mm)
     population = LesionPopulation(mean_count=8.0)
     record = lesions_of(population, 3)
-    concentration = torch.stack([biodistribution.draw(torch.Generator().manual_seed(k)) for k in range(3)])
+    uptake = UptakeRecord.stack([biodistribution.draw(torch.Generator().manual_seed(k)) for k in range(3)])
+    concentration = biodistribution.lesion_concentration(uptake)
     zero = torch.zeros_like(a.mu_map)
     activity, labels = population.render(record, concentration, zero, a.labels, a.grid)
-    drawn = (concentration[:, FIRST : FIRST + 16] * record.volume_ml * record.in_use).sum(dim=1)
+    drawn = (concentration[:, :16] * record.volume_ml * record.in_use).sum(dim=1)
     torch.testing.assert_close(activity.sum(dim=(1, 2, 3, 4)) * a.grid.voxel_volume_ml, drawn, rtol=1e-3, atol=0.0)
     assert (activity[a.labels == 0] == 0).all()
     for b in range(3):
@@ -66,7 +95,7 @@ def test_lesions_lie_at_their_sites(anatomy: SimpleNamespace) -> None:
     for site in ("liver", "bone", "node"):
         population = LesionPopulation(mean_count=50.0, site_probability={site: 1.0})
         record = lesions_of(population, 1)
-        voxel, found = resolve_sites(record, population._site_weights(anatomy.labels, torch.float32, anatomy.grid))
+        voxel, found = resolve_sites(record, population.sites.weights(anatomy.labels, torch.float32, anatomy.grid))
         assert found.all()
         organs = {organ_id(name) for name in SITES[site]}
         assert set(anatomy.labels.flatten()[voxel].flatten().tolist()) <= organs
@@ -75,7 +104,7 @@ def test_lesions_lie_at_their_sites(anatomy: SimpleNamespace) -> None:
 def test_a_site_that_is_missing_gives_way_to_elsewhere(anatomy: SimpleNamespace) -> None:
     labels = torch.where(anatomy.labels == organ_id("liver"), BODY, anatomy.labels)
     population = LesionPopulation(mean_count=50.0, site_probability={"liver": 1.0})
-    voxel, found = resolve_sites(lesions_of(population, 1), population._site_weights(labels, torch.float32, anatomy.grid))
+    voxel, found = resolve_sites(lesions_of(population, 1), population.sites.weights(labels, torch.float32, anatomy.grid))
     assert found.all()
     assert (labels.flatten()[voxel] == BODY).all()
 

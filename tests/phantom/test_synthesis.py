@@ -134,6 +134,43 @@ def test_every_tensor_goes_to_the_device_of_the_labels(synthesizer: PhantomSynth
     assert {t.device.type for t in everything} == {"meta"}
 
 
+def test_added_components_leave_the_draws_of_the_others(
+    synthesizer: PhantomSynthesizer, biodistribution: Biodistribution, population: PhantomSynthesizer
+) -> None:
+    """So that fixed cases stay the same when a synthesis learns more."""
+    more = PhantomSynthesizer(
+        biodistribution=biodistribution, texture=Texture(), lesions=LesionPopulation(), deformation=Deformation(),
+        unlabelled=UnlabelledUptake(), filling=population.filling, breathing=population.breathing, mu_error=population.mu_error,
+        pet=population.pet,
+    )  # fmt: skip
+    seeds = torch.tensor([2, 5])
+    a, b = synthesizer.draw(seeds).tensors(), more.draw(seeds).tensors()
+    assert set(a) < set(b)
+    assert all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def test_a_population_sample_is_the_same_at_any_batch_size(population: PhantomSynthesizer, three_anatomies: SimpleNamespace) -> None:
+    a = three_anatomies
+    record = population.draw(torch.tensor([7, 8, 9]))
+    batch = population.render(record, a.labels, a.mu_map, a.grid)
+    assert (batch.activity >= 0).all()
+    for k in range(3):
+        own = population.draw(torch.tensor([7 + k]))
+        one = population.render(own, a.labels[k : k + 1], a.mu_map[k : k + 1], a.grid)
+        scale = one.activity.max().item()
+        torch.testing.assert_close(batch.activity[k : k + 1], one.activity, rtol=1e-3, atol=1e-4 * scale)
+        torch.testing.assert_close(batch.mu_map[k : k + 1], one.mu_map)
+        assert (batch.imaged_labels[k : k + 1] != one.imaged_labels).float().mean() < 1e-3
+
+
+def test_a_population_goes_to_the_device_of_the_labels(population: PhantomSynthesizer, anatomy: SimpleNamespace) -> None:
+    """As on the meta device above, with every component and a PET."""
+    labels, mu_map = anatomy.labels.to("meta"), anatomy.mu_map.to("meta")
+    for pet in (None, mu_map):
+        phantom = population.render(population.draw(torch.arange(2)), labels, mu_map, anatomy.grid, pet=pet)
+        assert {t.device.type for t in (phantom.activity, phantom.mu_map, phantom.imaged_labels, *tensors(phantom.record))} == {"meta"}
+
+
 @pytest.mark.gpu
 def test_rendering_follows_the_device(synthesizer: PhantomSynthesizer, three_anatomies: SimpleNamespace) -> None:
     a = three_anatomies
