@@ -18,6 +18,7 @@ ORGANS: tuple[str, ...] = (
     "spine", "ribs", "pelvis", "limb_bones", "skull", "muscle", "fat", "spinal_cord", "brain", "prostate", "thyroid",
     "parotid_left", "parotid_right", "submandibular_left", "submandibular_right", "lacrimal_left", "lacrimal_right", "mucosa",
     *LESIONS,
+    "uterus",
 )  # fmt: skip
 """Name of each id: ``ORGANS[id]``. Append only: ids stand in files and in trained weights."""
 
@@ -30,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "skeleton": ("spine", "ribs", "pelvis", "limb_bones", "skull"),
     "salivary_glands": ("parotid_left", "parotid_right", "submandibular_left", "submandibular_right"),
     "lacrimal_glands": ("lacrimal_left", "lacrimal_right"),
-    "soft_tissue": ("body", "muscle", "fat", "spinal_cord", "esophagus"),
+    "soft_tissue": ("body", "muscle", "fat", "spinal_cord", "esophagus", "uterus"),
     "lesions": LESIONS,
 }
 """Organs that are drawn, reported or given to a network together."""

@@ -16,12 +16,15 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.spatial import KDTree
 from torch import Tensor
 
-__all__ = ["Field", "Number", "Points", "Profile", "Section", "Tube", "ball", "ellipsoid", "spline", "union"]
+__all__ = [
+    "Field", "Number", "Points", "Profile", "Section", "Tube", "ball", "ellipsoid", "mirrored", "smooth_union", "spline", "union",
+]  # fmt: skip
 
 Field = Float[Tensor, "x y z"]
 Number = float | int
 FAR_MM = 1e3
 TUBE_STEP_MM = 3.0
+PAIRS_AT_ONCE = 1 << 26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,17 @@ def union(*fields: Field) -> Field:
     return result
 
 
+def smooth_union(a: Field, b: Field, blend_mm: float) -> Field:
+    """Where any of two solids is, with the crease between them filled over ``blend_mm``."""
+    share = (0.5 + 0.5 * (b - a) / blend_mm).clamp(0.0, 1.0)
+    return torch.lerp(b, a, share) - blend_mm * share * (1.0 - share)
+
+
+def mirrored(at: Points) -> Points:
+    """Places folded onto the right half, for solids that come in pairs."""
+    return Points(x=at.x.abs(), y=at.y, z=at.z)
+
+
 class Profile:
     """A smooth function of height, monotone between its knots.
 
@@ -92,7 +106,7 @@ class Profile:
     def __call__(self, z: Field) -> Field:
         """Values at heights, constant beyond the knots."""
         index = (z - self._low).round().long().clamp(0, len(self._table) - 1)
-        return self._table[index]
+        return self._table.to(index.device)[index]
 
     def at(self, z: Number) -> float:
         """Value at one height."""
@@ -163,12 +177,29 @@ class Tube:
         for c, lo, hi in zip(xyz, low, high, strict=True):
             near &= (c > float(lo)) & (c < float(hi))
         result = torch.full_like(at.x, FAR_MM)
-        points = torch.stack([c[near] for c in xyz], dim=-1).numpy()
+        points = torch.stack([c[near] for c in xyz], dim=-1)
         if len(points):
-            distance, index = KDTree(self.path).query(points, distance_upper_bound=margin)
-            radius = np.append(self.radius, 0.0)[index]
-            result[near] = torch.from_numpy(np.minimum(distance - radius, FAR_MM)).to(at.x)
+            result[near] = self._depth(points, margin)
         return result
+
+    def _depth(self, points: Float[Tensor, "n 3"], margin: float) -> Float[Tensor, " n"]:
+        """Distance to the wall, on a CPU by a tree of the curve's points, on an accelerator by all pairs [mm]."""
+        return self.depth_by_tree(points, margin) if points.device.type == "cpu" else self.depth_by_pairs(points, margin)
+
+    def depth_by_tree(self, points: Float[Tensor, "n 3"], margin: float) -> Float[Tensor, " n"]:
+        """Distance to the wall, `FAR_MM` where the curve is farther than a margin [mm]."""
+        distance, index = KDTree(self.path).query(points.numpy(), distance_upper_bound=margin)
+        radius = np.append(self.radius, 0.0)[index]
+        return torch.from_numpy(np.minimum(distance - radius, FAR_MM)).to(points)
+
+    def depth_by_pairs(self, points: Float[Tensor, "n 3"], margin: float) -> Float[Tensor, " n"]:
+        """The same, on any device."""
+        path, radius = torch.from_numpy(self.path).to(points), torch.from_numpy(self.radius).to(points)
+        depths = []
+        for some in points.split(max(1, PAIRS_AT_ONCE // len(path))):
+            distance, index = torch.cdist(some, path, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
+            depths.append(torch.where(distance < margin, distance - radius[index], FAR_MM))
+        return torch.cat(depths)
 
 
 def spline(knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -96,7 +96,7 @@ def test_resampling_keeps_volumes_attenuation_and_place(digital: Patient) -> Non
     assert fine.grid.spacing_mm == (5.0, 5.0, 5.0)
     for organ in ("liver", "lung_left", "heart"):
         assert _volume_ml(fine, organ) == pytest.approx(_volume_ml(digital, organ), rel=0.04)
-        np.testing.assert_allclose(_middle_mm(fine, organ), _middle_mm(digital, organ), atol=1.0)
+        np.testing.assert_allclose(_middle_mm(fine, organ), _middle_mm(digital, organ), atol=1.5)
     coarse = digital.resampled((12.0, 12.0, 12.0))
     totals = [float(p.mu_map(ENERGY_KEV).sum()) * p.grid.voxel_volume_ml for p in (digital, coarse)]
     assert totals[1] == pytest.approx(totals[0], rel=0.03)

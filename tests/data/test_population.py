@@ -1,12 +1,15 @@
-"""The population keeps its hands off the benchmark's patients."""
+"""Populations: digital patients that keep their hands off the benchmark's, and real anatomies made many."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
 
-from planar3d.benchmark import FIRST_PHANTOM_SEED, RESERVED_PATIENT_SEEDS, SEEDS_PER_ANATOMY
+from planar3d.benchmark import FIRST_PHANTOM_SEED, RESERVED_PATIENT_SEEDS, SEEDS_PER_ANATOMY, FilePatient
 from planar3d.data import digital_population, phantom_datamodule
+from planar3d.data.population import warped_population
 
 
 @pytest.mark.parametrize("first", [RESERVED_PATIENT_SEEDS.start - 1, RESERVED_PATIENT_SEEDS.start, RESERVED_PATIENT_SEEDS.stop - 1])
@@ -28,3 +31,27 @@ def test_patients_of_a_population_differ() -> None:
 def test_an_empty_population_is_told() -> None:
     with pytest.raises(ValueError, match="count must be at least 1"):
         digital_population(count=0)
+
+
+def source(folder: Path) -> FilePatient:
+    return FilePatient(
+        name="totalsegmentator_example",
+        ct=str(folder / "totalsegmentator_example" / "ct.nii.gz"),
+        labels=str(folder / "totalsegmentator_example" / "labels_v1.nii.gz"),
+        label_scheme="totalsegmentator_v1",
+    )
+
+
+def test_a_real_anatomy_is_made_many(sample_data: Path) -> None:
+    one, other = warped_population(sources=[source(sample_data)], count=2, spacing_mm=16.0)
+    again = warped_population(sources=[source(sample_data)], count=1, first_seed=2, spacing_mm=16.0)[0]
+    assert one.grid.spacing_mm == other.grid.spacing_mm
+    assert one.labels.shape != other.labels.shape or not torch.equal(one.labels, other.labels)
+    assert torch.equal(again.labels, other.labels)
+
+
+def test_a_missing_anatomy_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="totalsegmentator_example missing; set PLANAR3D_DATA"):
+        warped_population(sources=[source(tmp_path)], count=2)
+    with pytest.raises(ValueError, match="got count=2 and 0 sources"):
+        warped_population(sources=[], count=2)
