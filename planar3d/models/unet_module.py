@@ -61,7 +61,7 @@ class UNetModule(LightningModule):
     def training_step(self, batch: SolvedProblem, batch_idx: int) -> Tensor:
         """Loss of a batch."""
         estimate, _ = self(batch)
-        loss = self.loss(estimate, batch.truth.activity, batch.truth.imaged_labels)
+        loss = self.loss(estimate, batch.truth.activity, batch.truth.imaged_labels, batch.weight)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         return loss
 

@@ -2,7 +2,7 @@
 
 ``loss = w_v sum|x - x_hat| / sum x  +  w_r sum|sqrt(x) - sqrt(x_hat)| / sum sqrt(x)  +  w_o sum_k |sum_{v in k} (x - x_hat)| / sum x``
 
-per sample, then the mean. The first term is the NMAE itself. Its optimum is the median of the posterior, which lies below the mean
+per sample, then the mean, weighted by importance where samples were drawn from a proposal. The first term is the NMAE itself. Its optimum is the median of the posterior, which lies below the mean
 where activity is sparse; the organ term (``k`` runs over organs) holds the totals that dosimetry needs. The root term gives faint
 regions a say.
 """
@@ -38,13 +38,14 @@ class ActivityLoss(nn.Module):
         self.root = root
         self.organ = organ
 
-    def forward(self, estimate: Volume, truth: Volume, labels: LabelMap) -> Float[Tensor, ""]:
+    def forward(self, estimate: Volume, truth: Volume, labels: LabelMap, weight: Float[Tensor, " b"] | None = None) -> Float[Tensor, ""]:
         """The loss.
 
         Args:
             estimate: Activity estimated, ``(b, 1, x, y, z)`` [Bq/mL].
             truth: Activity, ``(b, 1, x, y, z)`` [Bq/mL].
             labels: Organ ids over which the organ term sums, ``(b, 1, x, y, z)``.
+            weight: Importance of each sample, ``(b,)``; None where all count alike.
         """
         truth = truth.to(estimate)
         error = (estimate - truth).flatten(1)
@@ -55,7 +56,7 @@ class ActivityLoss(nn.Module):
         if self.organ:
             sums = error.new_zeros(len(error), len(ORGANS)).scatter_add(1, labels.flatten(1).long(), error)
             loss = loss + self.organ * sums.abs().sum(dim=1) / total
-        return loss.mean()
+        return loss.mean() if weight is None else (loss * weight).mean()
 
 
 def _root_error(estimate: Tensor, truth: Tensor) -> Tensor:

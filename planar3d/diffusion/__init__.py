@@ -1,0 +1,1 @@
+"""Conditional diffusion: noise schedule, sampler and guidance by the measured counts."""
