@@ -25,13 +25,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
+from planar3d.diffusion import Sampler
 from planar3d.models.checkpoint import load_checkpoint_into, load_config
+from planar3d.nn.posterior_net import PosteriorNet
+from planar3d.reconstruction.diffusion import DiffusionReconstruction
+from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.results import remove_empty
 
 __all__ = [
     "CONFIG_DIR",
     "command",
+    "is_ours",
+    "open_diffusion",
     "open_patient",
     "open_unet",
     "trained_camera",
@@ -153,6 +159,7 @@ def open_patient(
     spacing_mm: float | None = 8.0,
     seed: int = 0,
     fill_from_ct: bool = True,
+    pet: str | None = None,
 ) -> Patient:
     """The patient of a CT and a label map, or a digital patient where neither is given.
 
@@ -163,18 +170,20 @@ def open_patient(
         spacing_mm: Voxel edge of the working grid; None keeps that of the CT [mm].
         seed: Which digital patient.
         fill_from_ct: Whether to label lungs and bone from the CT where the label map has none.
+        pet: NIfTI file of a pre-therapy PET in the coordinates of the CT, on any grid and of any unit.
 
     Raises:
         ValueError: Only one of the two files is given, or they cannot be used.
     """
     if ct is None and labels is None:
-        return digital_patient(seed, spacing_mm=8.0 if spacing_mm is None else spacing_mm)
+        patient = digital_patient(seed, spacing_mm=8.0 if spacing_mm is None else spacing_mm)
+        return patient if pet is None else patient.with_pet(pet)
     if ct is None or labels is None:
         given, absent = ("patient.labels", "patient.ct") if ct is None else ("patient.ct", "patient.labels")
         raise ValueError(
             f"{absent} is required together with {given} and was not given; add {absent}=... or drop both for a digital patient"
         )
-    return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct)
+    return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct, pet=pet)
 
 
 def open_unet(*, checkpoint: str | None) -> UNetReconstruction:
@@ -186,14 +195,41 @@ def open_unet(*, checkpoint: str | None) -> UNetReconstruction:
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
+    net, inputs, passes = _opened(checkpoint, "unet")
+    if isinstance(net, PosteriorNet):
+        net = net.estimator
+    return UNetReconstruction(net=net, inputs=inputs, passes=passes)
+
+
+def open_diffusion(*, checkpoint: str | None, sampler: Sampler | None = None, **options: Any) -> DiffusionReconstruction:
+    """The reconstruction method of the weights file of a diffusion model.
+
+    Args:
+        checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
+        sampler: Draws the samples.
+        options: Further options of `DiffusionReconstruction`.
+
+    Raises:
+        ValueError: There is no such file, or it holds no such network.
+    """
+    net, inputs, passes = _opened(checkpoint, "diffusion")
+    if not isinstance(net, PosteriorNet):
+        raise ValueError(
+            f"checkpoint {checkpoint} holds no diffusion model; give weights that planar3d.train wrote of one, or use method=unet"
+        )
+    return DiffusionReconstruction(net=net, inputs=inputs, passes=passes, sampler=sampler, **options)
+
+
+def _opened(checkpoint: str | None, method: str) -> tuple[Any, PhysicsInputs, int]:
+    """Network, inputs and number of passes of a weights file."""
     if checkpoint is None:
-        raise ValueError("checkpoint is required by unet and was not given; add checkpoint=... with weights that planar3d.train wrote")
+        raise ValueError(f"checkpoint is required by {method} and was not given; add checkpoint=... with weights that planar3d.train wrote")
     model = load_config(checkpoint).get("model", {})
-    if not {"net", "inputs"} <= set(model) or not _is_ours(model["net"]) or not _is_ours(model["inputs"]):
+    if not {"net", "inputs"} <= set(model) or not is_ours(model["net"]) or not is_ours(model["inputs"]):
         raise ValueError(f"checkpoint {checkpoint} does not describe a network of planar3d; give weights that planar3d.train wrote")
     net, inputs = instantiate(model["net"], _convert_="all"), instantiate(model["inputs"], _convert_="all")
     load_checkpoint_into(net, checkpoint)
-    return UNetReconstruction(net=net, inputs=inputs)
+    return net, inputs, int(model.get("passes", 1))
 
 
 def trained_spacing_mm(checkpoint: str) -> float | None:
@@ -212,9 +248,9 @@ def trained_camera(checkpoint: str) -> tuple[str, str] | None:
     return None if name is None or isotope is None else (str(name), str(isotope))
 
 
-def _is_ours(node: Any) -> bool:
+def is_ours(node: Any) -> bool:
     """Whether a configuration from a file makes objects of this library only; any other could run any code."""
     if isinstance(node, dict):
         target = node.get("_target_", "planar3d.")
-        return isinstance(target, str) and target.startswith("planar3d.") and all(_is_ours(value) for value in node.values())
-    return not isinstance(node, list) or all(_is_ours(value) for value in node)
+        return isinstance(target, str) and target.startswith("planar3d.") and all(is_ours(value) for value in node.values())
+    return not isinstance(node, list) or all(is_ours(value) for value in node)

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from planar3d.nn.posterior_net import PosteriorNet
+
 __all__ = ["load_checkpoint_into", "load_config", "load_weights", "save_weights", "shipped_weights"]
 
 FORMAT = "planar3d-weights-1"
@@ -92,13 +94,16 @@ def load_checkpoint_into(net: nn.Module, path: str | Path) -> None:
 
     Args:
         net: The network; it keeps its dtype and device.
-        path: A ``.safetensors`` file, or a ``.ckpt`` of Lightning whose averaged weights are taken.
+        path: A ``.safetensors`` file, or a ``.ckpt`` of Lightning whose averaged weights are taken. A `PosteriorNet` may start from
+            the weights of its estimator alone.
 
     Raises:
         ValueError: The file is missing, unreadable or of another architecture.
     """
     path = _existing(path)
     tensors = load_weights(path)[0] if path.suffix == ".safetensors" else _training_weights(path)
+    if isinstance(net, PosteriorNet) and net.start_from_estimator(tensors):
+        return
     expected = net.state_dict()
     missing = [k for k in expected if k not in tensors]
     surplus = [k for k in tensors if k not in expected]

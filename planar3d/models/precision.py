@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from planar3d.nn.half_precision import has_bfloat16
+
 __all__ = ["best_precision"]
 
 
@@ -12,7 +14,4 @@ def best_precision() -> str:
 
     On two cores with AVX-512 BF16 a training step takes half the time; where bfloat16 is emulated it would take longer.
     """
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # from torch 2.10 on
-    return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
+    return "bf16-mixed" if has_bfloat16("cuda" if torch.cuda.is_available() else "cpu") else "32-true"

@@ -2,9 +2,9 @@
 
 ``loss = w_v sum|x - x_hat| / sum x  +  w_r sum|sqrt(x) - sqrt(x_hat)| / sum sqrt(x)  +  w_o sum_k |sum_{v in k} (x - x_hat)| / sum x``
 
-per sample, then the mean, weighted by importance where samples were drawn from a proposal. The first term is the NMAE itself. Its optimum is the median of the posterior, which lies below the mean
-where activity is sparse; the organ term (``k`` runs over organs) holds the totals that dosimetry needs. The root term gives faint
-regions a say.
+per sample, then the mean, weighted by importance where samples were drawn from a proposal. The first term is the NMAE itself. Its
+optimum is the median of the posterior, which lies below the mean where activity is sparse; the organ term (``k`` runs over organs) holds
+the totals that dosimetry needs. The root term gives faint regions a say.
 """
 
 from __future__ import annotations

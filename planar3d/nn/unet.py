@@ -1,4 +1,4 @@
-"""The network that corrects a baseline: channels on a grid in, one residual per voxel out.
+"""The network that corrects a baseline: channels on a grid in, one residual per voxel out, and if asked for its spread.
 
 ``d = unfold(body(fold(channels)))``: ``fold`` moves every ``fold^3`` cube of voxels into channels, so that the convolutions run on a
 grid ``fold`` times coarser, and ``unfold`` moves the answer back to single voxels. Nothing is lost, and on a CPU a step costs a
@@ -15,8 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from planar3d.shapes import Volume
-
 __all__ = ["CorrectionUNet"]
 
 
@@ -29,13 +27,22 @@ class CorrectionUNet(nn.Module):
         blocks_down: Residual blocks at each level on the way down; its length is the number of levels.
         fold: Edge of the cube of voxels that the finest level treats as one; 1 convolves single voxels.
         groups: Groups of the group normalisation.
+        out_channels: Answers per voxel: 1 for the residual alone, 2 for the residual and the logarithm of its spread.
     """
 
     def __init__(
-        self, *, in_channels: int, width: int = 24, blocks_down: Sequence[int] = (1, 2, 2), fold: int = 2, groups: int = 8
+        self,
+        *,
+        in_channels: int,
+        width: int = 24,
+        blocks_down: Sequence[int] = (1, 2, 2),
+        fold: int = 2,
+        groups: int = 8,
+        out_channels: int = 1,
     ) -> None:
         super().__init__()
-        for name, value in (("in_channels", in_channels), ("width", width), ("fold", fold), ("groups", groups)):
+        sizes = {"in_channels": in_channels, "width": width, "fold": fold, "groups": groups, "out_channels": out_channels}
+        for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if width % groups:
@@ -43,13 +50,14 @@ class CorrectionUNet(nn.Module):
         from monai.networks.nets.segresnet import SegResNet
 
         self.in_channels = in_channels
+        self.out_channels = out_channels
         self.fold = fold
         self.multiple = fold * 2 ** (len(blocks_down) - 1)
         self.body = SegResNet(
             spatial_dims=3,
             init_filters=width,
             in_channels=in_channels * fold**3,
-            out_channels=fold**3,
+            out_channels=out_channels * fold**3,
             norm=("GROUP", {"num_groups": groups}),
             blocks_down=tuple(blocks_down),
             blocks_up=(1,) * (len(blocks_down) - 1),
@@ -58,14 +66,14 @@ class CorrectionUNet(nn.Module):
         for parameter in last.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, channels: Float[Tensor, "b c x y z"]) -> Volume:
-        """The residual.
+    def forward(self, channels: Float[Tensor, "b c x y z"]) -> Float[Tensor, "b out x y z"]:
+        """The answer.
 
         Args:
             channels: Input channels, ``(b, c, x, y, z)``; the grid may have any size.
 
         Returns:
-            ``(b, 1, x, y, z)``.
+            ``(b, out, x, y, z)``.
 
         Raises:
             ValueError: The number of channels is not the one the network was made for.
@@ -76,8 +84,8 @@ class CorrectionUNet(nn.Module):
         missing = [-n % self.multiple for n in (x, y, z)]
         before = [m // 2 for m in missing]
         pads = [p for b, m in zip(before[::-1], missing[::-1], strict=True) for p in (b, m - b)]
-        residual = _unfold(self.body(_fold(nn.functional.pad(channels, pads), self.fold)), self.fold)
-        return residual[:, :, before[0] : before[0] + x, before[1] : before[1] + y, before[2] : before[2] + z]
+        answer = _unfold(self.body(_fold(nn.functional.pad(channels, pads), self.fold)), self.fold)
+        return answer[:, :, before[0] : before[0] + x, before[1] : before[1] + y, before[2] : before[2] + z]
 
 
 def _fold(volume: Tensor, k: int) -> Tensor:

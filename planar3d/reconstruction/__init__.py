@@ -1,6 +1,9 @@
 """Reconstruction: from two views and the anatomy, or from the views of a SPECT, to an activity map with its uncertainty."""
 
 from planar3d.reconstruction.conjugate_view import ConjugateView
+from planar3d.reconstruction.couple import CoupledActivities, couple, organ_activities_of_samples
+from planar3d.reconstruction.joint_qplanar import JointPosterior, JointQPlanar
+from planar3d.reconstruction.kinetic_activities import KineticActivities
 from planar3d.reconstruction.mlem import MLEM, mlem_update
 from planar3d.reconstruction.osem import OSEM, TomographicProblem
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
@@ -14,6 +17,10 @@ __all__ = [
     "MLEM",
     "OSEM",
     "ConjugateView",
+    "CoupledActivities",
+    "JointPosterior",
+    "JointQPlanar",
+    "KineticActivities",
     "OffsetPrior",
     "OrganActivities",
     "PlanarProblem",
@@ -22,5 +29,7 @@ __all__ = [
     "QPlanarEM",
     "RigidOffset",
     "TomographicProblem",
+    "couple",
     "mlem_update",
+    "organ_activities_of_samples",
 ]

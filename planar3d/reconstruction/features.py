@@ -12,13 +12,17 @@ With views ``y``, camera ``A``, view terms ``B_v`` of its adjoint, baseline ``x0
 Activity-like channels are divided by ``s`` and rooted, which evens out their variance; no channel depends on the count scale. A
 network's answer ``d`` becomes the activity ``s (sqrt(x0 / s) + d)^2``: non-negative, the baseline for ``d = 0``, and
 scaling with the counts. A few EM steps may follow, in training too: one already makes the expected counts add up to those measured,
-which a regression that minimises absolute errors does not (a median lies below a mean).
+which a regression that minimises absolute errors does not (a median lies below a mean). The estimate may then take the place of the
+baseline and the network go over it again: an unrolled iteration with the camera in the loop.
+
+A second answer per voxel is the logarithm of the spread ``tau`` of ``sqrt(x / s)`` around the estimate; the standard deviation of the
+activity is then ``s sqrt(4 r^2 tau^2 + 2 tau^4)`` with ``r = sqrt(x_hat / s)``, that of the square of a normal variable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -52,6 +56,9 @@ LABEL_CHANNELS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Organs that share one label channel."""
 
+SPREAD = 0.25  # of the root of relative activity, where a network answers zero
+LOG_SPREAD_RANGE = (-4.0, 3.0)  # of a network's answer: never so small that a division overflows, never without bound
+
 RATIO_LIMIT = 9.0  # a pixel that asks for more than this much of what is expected says no more by its size
 MU_SOFT_TISSUE_PER_MM = 0.0135  # about that of water at 208 keV; only brings the channel near one
 
@@ -76,12 +83,32 @@ class NetworkInputs:
     problem: PlanarProblem
     em_steps: int = 0
 
-    def estimate(self, residual: Volume) -> Volume:
+    def estimate(self, answer: Float[Tensor, "b out x y z"]) -> Volume:
         """The activity that a network's answer stands for, ``(b, 1, x, y, z)`` [Bq/mL]."""
         # mixed precision is for the network; counts and line integrals need all their digits
-        with torch.autocast(residual.device.type, enabled=False):
-            root = torch.sqrt(self.baseline / self.scale) + residual.to(self.baseline)
+        with torch.autocast(answer.device.type, enabled=False):
+            root = torch.sqrt(self.baseline / self.scale) + answer[:, :1].to(self.baseline)
             return mlem_iterate(self.problem, self.scale * root.square() * self.mask, self.em_steps, mask=self.mask)
+
+    def root(self, activity: Volume) -> Volume:
+        """Square root of an activity over the scale, in which noise and errors are even, ``(b, 1, x, y, z)``."""
+        return torch.sqrt(activity.clamp(min=0) / self.scale) * self.mask
+
+    def root_spread(self, answer: Float[Tensor, "b out x y z"]) -> Volume | None:
+        """Standard deviation of `root` that a network's answer states; None where it states none, ``(b, 1, x, y, z)``."""
+        if answer.shape[1] < 2:
+            return None
+        return SPREAD * torch.exp(answer[:, 1:2].to(self.baseline).clamp(*LOG_SPREAD_RANGE))
+
+    def std(self, activity: Volume, root_spread: Volume) -> Volume:
+        """Standard deviation of the activity, ``(b, 1, x, y, z)`` [Bq/mL].
+
+        Args:
+            activity: The estimate, ``(b, 1, x, y, z)`` [Bq/mL].
+            root_spread: Standard deviation of its `root`, ``(b, 1, x, y, z)``.
+        """
+        tau2 = root_spread.square()
+        return self.scale * torch.sqrt(4.0 * self.root(activity).square() * tau2 + 2.0 * tau2.square()) * self.mask
 
 
 class PhysicsInputs:
@@ -91,39 +118,72 @@ class PhysicsInputs:
         baseline: The method whose estimate the network corrects; `QPlanarEM` if None.
         dilation_mm: How far outside the given body activity may lie [mm].
         em_steps: EM steps that follow the network, through the camera.
+        anatomy: Whether the network is shown organs and attenuation; to find out what they are worth.
+        views: Views that are used, 0 anterior and 1 posterior; to find out what the second is worth.
     """
 
     channels = 9 + len(LABEL_CHANNELS) + 4
     """Number of channels made."""
 
+    measured = (0, 1, 2, 3, 6, 7)
+    """Channels that hold something of the measurement; the others are known before it."""
+
     def __init__(
-        self, *, baseline: Callable[[PlanarProblem], Posterior] | None = None, dilation_mm: float = 8.0, em_steps: int = 0
+        self,
+        *,
+        baseline: Callable[[PlanarProblem], Posterior] | None = None,
+        dilation_mm: float = 8.0,
+        em_steps: int = 0,
+        anatomy: bool = True,
+        views: Sequence[int] = (0, 1),
     ) -> None:
         for name, value in (("dilation_mm", dilation_mm), ("em_steps", em_steps)):
             if value < 0:
                 raise ValueError(f"{name} must not be negative, got {value}")
+        if not views or not set(views) <= {0, 1}:
+            raise ValueError(f"views must be one or both of 0 (anterior) and 1 (posterior), got {list(views)}")
         self.baseline = QPlanarEM() if baseline is None else baseline
         self.dilation_mm = dilation_mm
         self.em_steps = em_steps
+        self.anatomy = anatomy
+        self.views = tuple(sorted(set(views)))
 
     def __call__(self, problem: PlanarProblem) -> NetworkInputs:
         """Channels, baseline and scale of a batch."""
         with torch.autocast(problem.views.device.type, enabled=False):
+            if len(self.views) == 1:
+                problem = problem.with_views(self.views)
+            if not self.anatomy:
+                problem = problem.without_organs()
             baseline = self.baseline(problem).mean
             body = problem.body.to(baseline)
             scale = _positive((baseline * body).sum(dim=(1, 2, 3, 4), keepdim=True) / body.sum(dim=(1, 2, 3, 4), keepdim=True))
-            channels = [
-                _view_channels(problem, baseline, body, scale),
-                torch.sqrt(baseline / scale),
-                torch.sqrt(_organ_means(baseline, problem.organ_labels) / scale),
-                problem.mu_map / MU_SOFT_TISSUE_PER_MM,
+            known = [
+                problem.mu_map / MU_SOFT_TISSUE_PER_MM if self.anatomy else body,
                 _label_channels(problem.organ_labels).to(baseline),
                 _position_channels(body),
             ]
+            channels = torch.cat([_baseline_channels(problem, baseline, body, scale), *known], dim=1)
             mask = _dilated(body, self.dilation_mm, problem.grid.spacing_mm)
-            return NetworkInputs(
-                channels=torch.cat(channels, dim=1), baseline=baseline, scale=scale, mask=mask, problem=problem, em_steps=self.em_steps
-            )
+            return NetworkInputs(channels=channels, baseline=baseline, scale=scale, mask=mask, problem=problem, em_steps=self.em_steps)
+
+    def again(self, inputs: NetworkInputs, estimate: Volume) -> NetworkInputs:
+        """What a network sees when its estimate has taken the place of the baseline; no gradient goes back through that.
+
+        Args:
+            inputs: What it saw before.
+            estimate: What it made of that, ``(b, 1, x, y, z)`` [Bq/mL].
+        """
+        problem, estimate = inputs.problem, estimate.detach()
+        with torch.autocast(problem.views.device.type, enabled=False):
+            made = _baseline_channels(problem, estimate, problem.body.to(estimate), inputs.scale)
+            return replace(inputs, channels=torch.cat([made, inputs.channels[:, made.shape[1] :]], dim=1), baseline=estimate)
+
+
+def _baseline_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale: Tensor) -> Tensor:
+    """Channels that depend on the baseline, ``(b, 8, x, y, z)``."""
+    means = _organ_means(baseline, problem.organ_labels)
+    return torch.cat([_view_channels(problem, baseline, body, scale), torch.sqrt(baseline / scale), torch.sqrt(means / scale)], dim=1)
 
 
 def _view_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale: Tensor) -> Tensor:

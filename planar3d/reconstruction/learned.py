@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from planar3d.reconstruction.features import PhysicsInputs
+from planar3d.reconstruction.network_estimate import apply_network
 from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 
@@ -22,17 +23,18 @@ class UNetReconstruction:
     Args:
         net: Channels to residual, as `planar3d.nn.CorrectionUNet`; put into evaluation mode.
         inputs: Makes the channels as in training.
+        passes: How often the network goes over its estimate, as in training.
     """
 
     name = "unet"
 
-    def __init__(self, *, net: nn.Module, inputs: PhysicsInputs) -> None:
+    def __init__(self, *, net: nn.Module, inputs: PhysicsInputs, passes: int = 1) -> None:
         self.net = net.eval()
         self.inputs = inputs
+        self.passes = passes
 
     @torch.no_grad()
     def __call__(self, problem: PlanarProblem) -> Posterior:
         """Reconstruct a batch."""
-        inputs = self.inputs(problem)
-        estimate = inputs.estimate(self.net(inputs.channels))
-        return Posterior(mean=estimate, expected_views=problem.expected_counts(estimate))
+        made = apply_network(self.net, self.inputs, problem, passes=self.passes)
+        return Posterior(mean=made.mean, std=made.std, expected_views=problem.expected_counts(made.mean))

@@ -7,7 +7,8 @@ factor of ``A``, row by row. Counts are never corrected: they stay Poisson.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -36,6 +37,7 @@ class PlanarProblem:
         camera: What made the projector; only a method that moves the anatomy needs it, to move the attenuation along.
         background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
         live_fraction: By which the projector's rows were multiplied after `camera` made it, ``(view, z)``; None for not at all.
+        fitted_views: Views whose counts a method fits, 0 anterior and 1 posterior.
     """
 
     views: ViewPair
@@ -46,6 +48,7 @@ class PlanarProblem:
     camera: GammaCamera | None = None
     background: ViewPair | None = None
     live_fraction: Float[Tensor, "view z"] | None = None
+    fitted_views: tuple[int, ...] = (0, 1)
 
     def __post_init__(self) -> None:
         b, (nx, ny, nz) = self.views.shape[0], self.grid.shape
@@ -123,6 +126,14 @@ class PlanarProblem:
         """
         return self.projector if self.camera is None else _before(self.camera, mu_map, self.grid, self.live_fraction)
 
+    def with_views(self, fitted_views: Sequence[int]) -> PlanarProblem:
+        """The same problem of which some views alone are fitted, 0 anterior and 1 posterior."""
+        return replace(self, fitted_views=tuple(fitted_views))
+
+    def without_organs(self) -> PlanarProblem:
+        """The same problem whose labels tell the body from what surrounds it and nothing more."""
+        return replace(self, labels=torch.where(self.body, BODY, BACKGROUND).to(self.labels))
+
     def expected_counts(self, x: Volume) -> ViewPair:
         """``A x + b``, ``(b, view, x, z)``.
 
@@ -164,7 +175,8 @@ class PlanarProblem:
         expects next to nothing, and a stray count (a moved arm, contamination) divided by that would rule the fit.
         """
         silhouette = self.silhouette
-        return (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True)).to(self.views)
+        fitted = torch.tensor([view in self.fitted_views for view in range(2)], device=silhouette.device).view(1, 2, 1, 1)
+        return (fitted & (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True))).to(self.views)
 
 
 def _before(camera: GammaCamera, mu_map: Volume, grid: Grid, live_fraction: Tensor | None) -> PlanarProjector:

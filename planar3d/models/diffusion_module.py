@@ -1,0 +1,157 @@
+"""Training of a diffusion model: a denoiser around the estimate of a network, which may be trained along.
+
+``min E w |D(r + sigma n; sigma, m, tau, c) - r|^2 / c_out^2`` over phantoms, noise levels sigma and white noise n, with ``r`` the root of
+the relative true activity, ``m`` and ``tau`` the estimate and its spread, and weight ``w = tau / mean tau``: errors count where there
+is something to be uncertain of, and the best denoiser is the same for any weight. In a share of the samples the measurement is withheld,
+which teaches the prior over activity in an anatomy (Ho and Salimans 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from planar3d.diffusion import NoiseLevels, Sampler
+from planar3d.models.reconstruction_module import ReconstructionModule
+from planar3d.models.unet_module import regression_loss
+from planar3d.nn.denoiser import PreconditionedDenoiser
+from planar3d.nn.posterior_net import PosteriorNet
+from planar3d.reconstruction.conditional_denoiser import Condition
+from planar3d.reconstruction.diffusion import draw_samples, posterior_of_samples
+from planar3d.reconstruction.features import PhysicsInputs
+from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
+from planar3d.reconstruction.posterior import Posterior
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.solved_problem import SolvedProblem
+from planar3d.shapes import Volume
+
+__all__ = ["DiffusionModule"]
+
+VALIDATION_STREAM = 1 << 40  # keeps the noise of validation apart from that of any training step
+VALIDATION_SAMPLES = 4
+
+
+class DiffusionModule(ReconstructionModule):
+    """Fits a denoiser, and if asked for the estimator beside it.
+
+    Args:
+        net: Estimator and denoiser.
+        inputs: Makes the channels and the baseline.
+        loss: Loss of the estimator, as `planar3d.nn.ActivityLoss`.
+        optimizer: Parameters to optimiser.
+        scheduler: Optimiser and ``total_steps`` to a schedule that advances once per step; None keeps the learning rate.
+        noise: Noise levels to learn on.
+        sampler: Draws samples for `reconstruct`.
+        passes: How often the estimator goes over its estimate.
+        spread: Weight of the loss of the estimator's spread.
+        train_estimator: Whether the estimator is trained along, or stays as it is.
+        withheld: Share of the samples whose measurement is withheld from the denoiser.
+        noise_draws: Noise levels per phantom and step; a phantom costs more than a noise level.
+        seed: Fixes the noise.
+    """
+
+    net: PosteriorNet
+
+    def __init__(
+        self,
+        *,
+        net: PosteriorNet,
+        inputs: PhysicsInputs,
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        noise: NoiseLevels | None = None,
+        sampler: Sampler | None = None,
+        passes: int = 1,
+        spread: float = 0.05,
+        train_estimator: bool = True,
+        withheld: float = 0.1,
+        noise_draws: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(net=net, inputs=inputs, optimizer=optimizer, scheduler=scheduler)
+        if not 0 <= withheld < 1:
+            raise ValueError(f"withheld must lie in [0, 1), got {withheld}; it is a share of the samples")
+        if noise_draws < 1:
+            raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
+        self.save_hyperparameters(ignore=["net", "inputs", "loss", "optimizer", "scheduler", "noise", "sampler"])
+        self.loss = loss
+        self.noise = noise or NoiseLevels()
+        self.sampler = sampler or Sampler()
+        self.passes = passes
+        self.spread = spread
+        self.train_estimator = train_estimator
+        self.withheld = withheld
+        self.noise_draws = noise_draws
+        self.seed = seed
+        net.estimator.requires_grad_(train_estimator)
+
+    def estimate(self, problem: PlanarProblem) -> NetworkEstimate:
+        """What the estimator makes of a problem; the samples lie around it."""
+        return apply_network(self.net.estimator, self.inputs, problem, passes=self.passes)
+
+    def reconstruct(self, batch: SolvedProblem) -> Posterior:
+        """A few samples of a batch; nothing of the truth is used."""
+        return posterior_of_samples(self.trajectory(batch)[1], batch.problem)
+
+    def trajectory(self, batch: SolvedProblem) -> tuple[list[tuple[float, Volume]], Tensor]:
+        """Denoised activities of the first sample of each patient along the sampling, and the samples [Bq/mL].
+
+        Returns:
+            Noise levels with ``(b, 1, x, y, z)``, and ``(sample, b, 1, x, y, z)``.
+        """
+        seen: list[tuple[float, Volume]] = []
+        with torch.no_grad():
+            made = self.estimate(batch.problem)
+            samples = draw_samples(
+                self.net,
+                made,
+                self.sampler,
+                copies=VALIDATION_SAMPLES,
+                seed=self.seed,
+                watch=lambda sigma, activity: seen.append((sigma, activity[::VALIDATION_SAMPLES])),
+            )
+        return seen, samples
+
+    def training_step(self, batch: SolvedProblem, batch_idx: int) -> Tensor:
+        """Loss of a batch."""
+        with torch.set_grad_enabled(self.train_estimator):
+            made = self.estimate(batch.problem)
+        denoising = self._denoising(made, batch, self._generator(self.global_step))
+        self.log("train/denoising", denoising, prog_bar=True, batch_size=len(batch))
+        if not self.train_estimator:
+            return denoising
+        regression = regression_loss(made, batch, self.loss, spread=self.spread)
+        self.log("train/loss", regression, prog_bar=True, batch_size=len(batch))
+        return denoising + regression
+
+    def validation_step(self, batch: SolvedProblem, batch_idx: int) -> None:
+        """Metrics of the estimate, and the loss of the denoiser on noise that is always the same."""
+        super().validation_step(batch, batch_idx)
+        denoising = self._denoising(self.estimate(batch.problem), batch, self._generator(VALIDATION_STREAM + batch_idx))
+        self.log("val/denoising", denoising, batch_size=len(batch), sync_dist=True)
+
+    def _denoising(self, made: NetworkEstimate, batch: SolvedProblem, generator: torch.Generator) -> Tensor:
+        """Loss of the denoiser."""
+        draws, n = self.noise_draws, len(batch) * self.noise_draws
+        known = torch.rand(n, generator=generator, device=generator.device) >= self.withheld
+        condition = Condition.of_estimate(made.detached(), known, copies=draws)
+        truth = made.inputs.root(batch.truth.activity).repeat_interleave(draws, dim=0)
+        sigma = self.noise.draw(n, generator)
+        noise = torch.randn(truth.shape, generator=generator, device=generator.device)
+        inside = condition.mask.to(truth)
+        noisy = (truth + sigma.view(-1, 1, 1, 1, 1) * noise) * inside
+        denoised = self.net.denoiser(noisy, sigma, mean=condition.mean, spread=condition.spread, condition=condition.channels)
+        _, out, _, _ = PreconditionedDenoiser.factors(sigma, condition.spread)
+        error = ((denoised - truth) / out).square() * inside * condition.spread
+        weight = (inside * condition.spread).flatten(1).sum(dim=1)
+        per_sample = error.flatten(1).sum(dim=1) / weight.clamp(min=torch.finfo(weight.dtype).tiny)
+        return per_sample.mean() if batch.weight is None else (per_sample * batch.weight.repeat_interleave(draws)).mean()
+
+    def _generator(self, stream: int) -> torch.Generator:
+        """Randomness of one step, the same however often the run was interrupted and different on every device."""
+        return torch.Generator(device=self.device).manual_seed((self.seed + 1) * 1_000_003 + stream * 4099 + self.global_rank)

@@ -1,0 +1,167 @@
+"""Reconstruction by a diffusion model: samples from the posterior over activity maps, and from them mean and spread.
+
+Each sample starts as noise around the estimate of the network that the denoiser was trained beside and is denoised in a few evaluations
+(`planar3d.diffusion.Sampler`), kept to the measured counts by the sampler's consistency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from planar3d.diffusion.sampler import Sampler
+from planar3d.nn.posterior_net import PosteriorNet
+from planar3d.organs import ORGANS
+from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
+from planar3d.reconstruction.features import PhysicsInputs
+from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
+from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.root_measurement import RootMeasurement
+from planar3d.shapes import LabelMap, Volume
+
+__all__ = ["DiffusionReconstruction", "draw_samples"]
+
+
+class DiffusionReconstruction:
+    """A trained diffusion model as a reconstruction method.
+
+    Args:
+        net: Estimator and denoiser; put into evaluation mode.
+        inputs: Makes the channels as in training.
+        sampler: Draws the samples.
+        samples: Samples of each patient.
+        passes: How often the estimator goes over its estimate, as in training.
+        guidance: 1 samples the conditional model; 0 the prior of the anatomy, to which the sampler's consistency alone brings the
+            measurement; see `ConditionalDenoiser`.
+        together: Samples that are drawn at the same time; the memory goes with it.
+        keep_samples: Whether the posterior holds the samples themselves.
+        seed: Fixes the samples.
+    """
+
+    name = "diffusion"
+
+    def __init__(
+        self,
+        *,
+        net: PosteriorNet,
+        inputs: PhysicsInputs,
+        sampler: Sampler | None = None,
+        samples: int = 16,
+        passes: int = 1,
+        guidance: float = 1.0,
+        together: int = 16,
+        keep_samples: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if samples < 2 or together < 1:
+            raise ValueError(f"samples must be at least 2 and together at least 1, got {samples} and {together}")
+        self.net = net.eval()
+        self.inputs = inputs
+        self.sampler = sampler or Sampler()
+        self.samples = samples
+        self.passes = passes
+        self.guidance = guidance
+        self.together = together
+        self.keep_samples = keep_samples
+        self.seed = seed
+
+    @torch.no_grad()
+    def __call__(self, problem: PlanarProblem) -> Posterior:
+        """Reconstruct a batch."""
+        made = apply_network(self.net.estimator, self.inputs, problem, passes=self.passes)
+        drawn = [
+            draw_samples(self.net, made, self.sampler, copies=n, first=first, guidance=self.guidance, seed=self.seed)
+            for first, n in self._shares(len(problem.views))
+        ]
+        return posterior_of_samples(torch.cat(drawn), problem, keep=self.keep_samples)
+
+    def _shares(self, patients: int) -> Iterator[tuple[int, int]]:
+        """First sample and number of samples that are drawn at a time."""
+        at_once = max(1, self.together // patients)
+        for first in range(0, self.samples, at_once):
+            yield first, min(at_once, self.samples - first)
+
+
+def draw_samples(
+    net: PosteriorNet,
+    made: NetworkEstimate,
+    sampler: Sampler,
+    *,
+    copies: int,
+    first: int = 0,
+    guidance: float = 1.0,
+    seed: int = 0,
+    watch: Callable[[float, Volume], None] | None = None,
+) -> Tensor:
+    """Samples of the activity of each patient, ``(sample, b, 1, x, y, z)`` [Bq/mL].
+
+    Args:
+        net: Holds the denoiser.
+        made: The estimate of the patients.
+        sampler: Draws the samples.
+        copies: Samples of each patient.
+        first: Number of the first of them; sample k is the same however many are drawn.
+        guidance: See `ConditionalDenoiser`.
+        seed: Fixes the samples.
+        watch: As `Sampler` takes it, with activities [Bq/mL].
+    """
+    patients, device = len(made.mean), made.mean.device
+    known = torch.ones(patients * copies, dtype=torch.bool, device=device)
+    condition = Condition.of_estimate(made, known, copies=copies)
+    prior = None if guidance == 1.0 else Condition.of_estimate(made, ~known, copies=copies)
+    measurement = RootMeasurement(made.inputs, copies=copies)
+    generators = [
+        torch.Generator(device=device).manual_seed(seed * 1_000_003 + 1009 * b + first + k) for b in range(patients) for k in range(copies)
+    ]
+    start = condition if prior is None or guidance != 0 else prior
+    root = sampler(
+        ConditionalDenoiser(net.denoiser, condition, prior=prior, guidance=guidance),
+        measurement,
+        mean=start.mean,
+        generators=generators,
+        watch=None if watch is None else lambda sigma, volume: watch(sigma, measurement.activity(volume)),
+    )
+    return measurement.activity(root).unflatten(0, (patients, copies)).movedim(1, 0)
+
+
+def posterior_of_samples(samples: Tensor, problem: PlanarProblem, *, keep: bool = True) -> Posterior:
+    """Mean, spread and organ activities of samples.
+
+    Args:
+        samples: ``(sample, b, 1, x, y, z)`` [Bq/mL].
+        problem: What they were made from.
+        keep: Whether the posterior holds the samples themselves.
+    """
+    mean = samples.mean(dim=0)
+    return Posterior(
+        mean=mean,
+        std=samples.std(dim=0),
+        samples=samples if keep else None,
+        organs=organ_activities(samples, problem.organ_labels, problem.grid.voxel_volume_ml),
+        expected_views=problem.expected_counts(mean),
+    )
+
+
+def organ_activities(samples: Tensor, labels: LabelMap, voxel_volume_ml: float) -> OrganActivities:
+    """Mean, standard deviation and covariance of organ activities over samples.
+
+    Args:
+        samples: ``(sample, b, 1, x, y, z)`` [Bq/mL].
+        labels: Organ ids, ``(b, 1, x, y, z)``.
+        voxel_volume_ml: Volume of a voxel [mL].
+    """
+    ids = labels.unique()
+    index = labels.flatten(1).long().expand(len(samples), -1, -1)
+    sums = samples.new_zeros(*samples.shape[:2], len(ORGANS)).scatter_add(2, index, samples.flatten(2))
+    activity = sums[..., ids.long()] * voxel_volume_ml
+    centred = activity - activity.mean(dim=0)
+    covariance = torch.einsum("sbk,sbl->bkl", centred, centred) / (len(samples) - 1)
+    return OrganActivities(
+        ids=ids,
+        activity_bq=activity.mean(dim=0),
+        standard_error_bq=covariance.diagonal(dim1=1, dim2=2).sqrt(),
+        covariance_bq2=covariance,
+    )

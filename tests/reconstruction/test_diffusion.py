@@ -1,0 +1,170 @@
+"""The diffusion posterior: what it is told, how it keeps to the counts, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from planar3d.diffusion import EMConsistency, Sampler
+from planar3d.metrics import poisson_deviance
+from planar3d.nn import PosteriorNet
+from planar3d.physics import poisson
+from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
+from planar3d.reconstruction.diffusion import DiffusionReconstruction
+from planar3d.reconstruction.features import PhysicsInputs
+from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.qplanar_em import QPlanarEM
+from planar3d.reconstruction.root_measurement import RootMeasurement
+
+if TYPE_CHECKING:
+    from tests.reconstruction.conftest import Torso
+
+INPUTS = PhysicsInputs(baseline=QPlanarEM(iterations=2), em_steps=1)
+
+
+@pytest.fixture(scope="module")
+def net() -> PosteriorNet:
+    torch.manual_seed(0)
+    options = {"width": 8, "blocks_down": (1, 1)}
+    return PosteriorNet(in_channels=PhysicsInputs.channels, estimator=options, denoiser=options)
+
+
+@pytest.fixture(scope="module")
+def problem(torso: Torso) -> PlanarProblem:
+    """Two noisy acquisitions of one patient."""
+    return torso.problem(poisson(torso.views().repeat(2, 1, 1, 1), torch.Generator().manual_seed(1)))
+
+
+@pytest.fixture(scope="module")
+def made(net: PosteriorNet, problem: PlanarProblem) -> NetworkEstimate:
+    with torch.no_grad():
+        return apply_network(net.estimator, INPUTS, problem)
+
+
+def known(*values: bool) -> torch.Tensor:
+    return torch.tensor(values)
+
+
+def test_without_the_measurement_the_denoiser_is_told_nothing_of_it(net: PosteriorNet, made: NetworkEstimate, torso: Torso) -> None:
+    views = torso.views()[..., torch.arange(torso.grid.shape[2] - 1, -1, -1)].repeat(2, 1, 1, 1)
+    with torch.no_grad():
+        other = apply_network(net.estimator, INPUTS, torso.problem(7.0 * views))
+    for told, same in ((False, True), (True, False)):
+        one, two = (Condition.of_estimate(m, known(told, told)) for m in (made, other))
+        for name in ("mean", "channels"):
+            assert torch.equal(getattr(one, name), getattr(two, name)) == same, (told, name)
+    assert torch.equal(Condition.of_estimate(made, known(False, False)).spread, torch.ones_like(made.mean))
+
+
+def test_copies_of_a_patient_stand_in_a_row(made: NetworkEstimate) -> None:
+    condition = Condition.of_estimate(made, known(True, False, True, True), copies=2)
+    torch.testing.assert_close(condition.mean[2], condition.mean[3])
+    assert not torch.equal(condition.mean[0], condition.mean[1])
+
+
+def test_guidance_mixes_the_answers_with_and_without_the_measurement(net: PosteriorNet, made: NetworkEstimate) -> None:
+    condition, prior = (Condition.of_estimate(made, known(k, k)) for k in (True, False))
+    noisy, sigma = torch.rand_like(made.mean), torch.tensor([0.5, 2.0])
+    answers = {w: ConditionalDenoiser(net.denoiser, condition, prior=prior, guidance=w)(noisy, sigma) for w in (0.0, 0.25, 1.0)}
+    torch.testing.assert_close(answers[0.25], 0.75 * answers[0.0] + 0.25 * answers[1.0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(answers[0.0], ConditionalDenoiser(net.denoiser, prior)(noisy, sigma))
+    with pytest.raises(ValueError, match=r"guidance 2\.0 needs the condition without"):
+        ConditionalDenoiser(net.denoiser, condition, guidance=2.0)
+
+
+def test_em_on_roots_raises_the_likelihood_and_is_the_same_for_copies(made: NetworkEstimate) -> None:
+    start = 1.3 * made.inputs.root(made.mean).repeat_interleave(2, dim=0)
+    measurement, single = RootMeasurement(made.inputs, copies=2), RootMeasurement(made.inputs)
+    after = measurement.em(start, 1)
+    assert (measurement.log_likelihood(after) > measurement.log_likelihood(start)).all()
+    torch.testing.assert_close(after[::2], single.em(start[::2], 1))
+    torch.testing.assert_close(measurement.log_likelihood(start)[1::2], single.log_likelihood(start[1::2]))
+
+
+def test_the_root_and_the_activity_are_each_other_s_inverse(made: NetworkEstimate) -> None:
+    torch.testing.assert_close(RootMeasurement(made.inputs).activity(made.inputs.root(made.mean)), made.mean, rtol=1e-4, atol=1e-3)
+
+
+def test_known_counts_are_kept(torso: Torso, net: PosteriorNet) -> None:
+    background = torso.uneven_background()
+    problem = torso.problem(torso.views() + background, background=background)
+    with torch.no_grad():
+        inputs = apply_network(net.estimator, INPUTS, problem).inputs
+    measurement = RootMeasurement(inputs)
+    root = inputs.root(torso.activity)
+    torch.testing.assert_close(measurement.em(root, 1)[torso.labels > 0], root[torso.labels > 0], rtol=2e-3, atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def method(net: PosteriorNet) -> DiffusionReconstruction:
+    return DiffusionReconstruction(net=net, inputs=INPUTS, samples=4, sampler=Sampler(evaluations=4, consistency=EMConsistency()))
+
+
+def test_samples_mean_and_organs_belong_together(method: DiffusionReconstruction, problem: PlanarProblem) -> None:
+    posterior = method(problem)
+    assert posterior.samples is not None
+    assert posterior.samples.shape == (4, *problem.mu_map.shape)
+    assert (posterior.samples >= 0).all()
+    assert torch.isfinite(posterior.samples).all()
+    torch.testing.assert_close(posterior.samples.mean(dim=0), posterior.mean)
+    organs = posterior.organs
+    assert organs is not None
+    liver = problem.organ_labels == organs.ids[2]
+    total = (posterior.mean * liver).flatten(1).sum(dim=1) * problem.grid.voxel_volume_ml
+    torch.testing.assert_close(organs.activity_bq[:, 2], total)
+    assert organs.covariance_bq2 is not None
+    assert (torch.linalg.eigvalsh(organs.covariance_bq2) > -1e-3 * organs.covariance_bq2.amax()).all()
+
+
+def test_a_sample_does_not_depend_on_how_many_are_drawn_together(method: DiffusionReconstruction, problem: PlanarProblem) -> None:
+    others = DiffusionReconstruction(net=method.net, inputs=INPUTS, sampler=method.sampler, samples=3, together=1)
+    one, two = method(problem).samples, others(problem).samples
+    assert one is not None
+    assert two is not None
+    torch.testing.assert_close(one[:3], two, rtol=1e-2, atol=1e-2 * float(one.max()))
+
+
+def test_em_between_evaluations_brings_samples_to_the_counts(net: PosteriorNet, problem: PlanarProblem) -> None:
+    deviance = {}
+    for name, consistency in (("off", None), ("em", EMConsistency())):
+        sampler = Sampler(evaluations=4, consistency=consistency)
+        samples = DiffusionReconstruction(net=net, inputs=INPUTS, samples=2, sampler=sampler)(problem).samples
+        assert samples is not None
+        deviance[name] = poisson_deviance(problem.views, problem.expected_counts(samples[0]).clamp(min=1e-6)).mean()
+    assert deviance["em"] < 0.8 * deviance["off"]
+
+
+def test_one_view_and_no_anatomy_leave_out_what_they_say(problem: PlanarProblem, torso: Torso) -> None:
+    swapped = replace(problem, views=problem.views * torch.tensor([1.0, 3.0])[:, None, None])
+    anterior = PhysicsInputs(baseline=QPlanarEM(iterations=2), views=[0])
+    torch.testing.assert_close(anterior(problem).channels, anterior(swapped).channels)
+    blind = PhysicsInputs(baseline=QPlanarEM(iterations=2), anatomy=False)
+    flipped = replace(problem, labels=torch.where(problem.labels > 1, 10 - problem.labels.clamp(max=9), problem.labels))
+    torch.testing.assert_close(blind(problem).channels, blind(flipped).channels)
+    assert not torch.equal(INPUTS(problem).channels, INPUTS(flipped).channels)
+    with pytest.raises(ValueError, match="views must be one or both"):
+        PhysicsInputs(views=[2])
+
+
+def test_a_second_pass_sees_the_first_estimate(problem: PlanarProblem) -> None:
+    class Half(torch.nn.Module):
+        """Lowers the root of the baseline, which the sixth channel holds."""
+
+        def forward(self, channels: torch.Tensor) -> torch.Tensor:
+            return -0.5 * channels[:, 6:7]
+
+    plain = PhysicsInputs(baseline=QPlanarEM(iterations=2))
+    one, two = (apply_network(Half(), plain, problem, passes=n) for n in (1, 2))
+    torch.testing.assert_close(two.passes[0], one.mean)
+    torch.testing.assert_close(two.mean, 0.25 * one.mean, rtol=1e-4, atol=1e-3)
+    with pytest.raises(ValueError, match="passes must be at least 1"):
+        apply_network(Half(), plain, problem, passes=0)
+
+
+def test_too_few_samples_are_told(net: PosteriorNet) -> None:
+    with pytest.raises(ValueError, match="samples must be at least 2"):
+        DiffusionReconstruction(net=net, inputs=INPUTS, samples=1)
