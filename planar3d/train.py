@@ -1,12 +1,15 @@
 """Train a network on synthetic acquisitions: ``python -m planar3d.train +experiment=unet_ps patient.ct=... patient.labels=...``.
 
 Without a patient's files the patient is a digital one. The run's folder holds the averaged weights (``weights.safetensors``), the
-configuration beside them, the course of the metrics and the checkpoints from which an interrupted run resumes.
+configuration beside them, the course of the metrics, what the validation came to (``summary.csv``) and the checkpoints from which an
+interrupted run resumes.
 """
 
 from __future__ import annotations
 
+import csv
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,17 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 from rich.console import Console
 
+from planar3d.callbacks.dashboard import close_loggers, log_run
 from planar3d.config import command
+from planar3d.io.whole_file import whole_file
 from planar3d.models.checkpoint import load_checkpoint_into, save_weights
-from planar3d.models.unet_module import UNetModule
+from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.results import announce, without_paths
 
 __all__ = ["main", "train"]
 
 WEIGHTS = "weights.safetensors"
+SUMMARY = "summary.csv"
 
 
 @command("train")
@@ -65,18 +71,35 @@ def train(cfg: DictConfig) -> dict[str, float]:
     dtype = _dtype(cfg.weights_dtype)
     seed_everything(cfg.seed, verbose=False)
     data: LightningDataModule = instantiate(cfg.data, _convert_="all")
-    model: UNetModule = instantiate(cfg.model, _convert_="all")
+    model: ReconstructionModule = instantiate(cfg.model, _convert_="all")
     weights = cfg.resume or cfg.checkpoint
     if weights is not None:
         load_checkpoint_into(model.net, weights)
     logger = instantiate(cfg.get("logger"), _convert_="all") or False
     trainer: Trainer = instantiate(cfg.trainer, callbacks=_values(cfg.get("callbacks")), logger=logger, _convert_="all")
-    before = trainer.validate(model, datamodule=data, verbose=False)[0]
-    trainer.fit(model, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
-    after = trainer.validate(model, datamodule=data, verbose=False)[0]
+    started, exported = time.monotonic(), exported_config(cfg)
+    try:
+        before = trainer.validate(model, datamodule=data, verbose=False)[0]
+        log_run(trainer.loggers, exported)
+        trainer.fit(model, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
+        after = trainer.validate(model, datamodule=data, verbose=False)[0]
+    finally:
+        close_loggers(trainer.loggers)
     if trainer.is_global_zero:
-        save_weights(Path(cfg.output_dir) / WEIGHTS, model.net, exported_config(cfg), dtype=dtype)
+        folder = Path(cfg.output_dir)
+        save_weights(folder / WEIGHTS, model.net, exported, dtype=dtype)
+        _write_summary(folder / SUMMARY, before, after, seconds=time.monotonic() - started)
     return {"before": before["val/nmae"], "after": after["val/nmae"], "baseline": after["val/nmae_baseline"]}
+
+
+def _write_summary(path: Path, before: Mapping[str, float], after: Mapping[str, float], *, seconds: float) -> None:
+    """Every metric of the validation before and after training, and the time taken [s]; whole or not at all."""
+    rows = [{"metric": name, "before": f"{before[name]:.6g}", "after": f"{value:.6g}"} for name, value in after.items() if name in before]
+    rows.append({"metric": "seconds", "before": "0", "after": f"{seconds:.6g}"})
+    with whole_file(path) as partial, Path(partial).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def exported_config(cfg: DictConfig) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from planar3d.metrics.bootstrap import MeanInterval, bootstrap_mean, paired_diff
 from planar3d.metrics.calibration import interval_coverage, sample_coverage
 from planar3d.metrics.image import nmae, ssim3d
 from planar3d.metrics.quantification import LesionRecovery, OrganErrors, lesion_recovery, organ_errors
+from planar3d.metrics.ranks import crps, sample_ranks
 from planar3d.physics import poisson_deviance
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "MeanInterval",
     "OrganErrors",
     "bootstrap_mean",
+    "crps",
     "interval_coverage",
     "lesion_recovery",
     "nmae",
@@ -18,5 +20,6 @@ __all__ = [
     "paired_difference",
     "poisson_deviance",
     "sample_coverage",
+    "sample_ranks",
     "ssim3d",
 ]
