@@ -8,18 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from planar3d.anatomy.patient import Patient
-from planar3d.config import command, trained_camera, trained_spacing_mm
+from planar3d.config import command
 from planar3d.grid import Grid
-from planar3d.io import PlanarImage, read_planar, resample_to, write_volume
+from planar3d.io import PlanarImage, resample_to, write_volume
 from planar3d.io.volume import load_nifti
-from planar3d.measurement import camera_of, located, pose, rearranged
-from planar3d.reconstruction.arrangement import better_arrangement
+from planar3d.measured import open_measured
 from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
@@ -29,8 +26,6 @@ from planar3d.visualization import reconstruction_sheet, save_sheet
 
 __all__ = ["main"]
 
-DEFAULT_SPACING_MM = 4.8
-
 
 @command("reconstruct")
 def main(cfg: DictConfig) -> None:
@@ -38,20 +33,9 @@ def main(cfg: DictConfig) -> None:
     if cfg.patient.get("ct") is None or cfg.patient.get("labels") is None:
         raise ValueError("patient.ct and patient.labels are required to reconstruct; give the patient's CT and label map")
     with output_folder(cfg.output_dir, cfg) as folder, stages(5) as stage:
-        stage("Reading the planar image")
-        image = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
-        camera = camera_of(image)
-        stage("Reading the anatomy")
-        patient = instantiate(cfg.patient, _convert_="all")
-        stage("Setting up the camera before the patient")
-        if not image.origin_is_known:
-            image = located(image, camera, patient, scanner=cfg.scanner)
-            announce_place(image)
         method = instantiate(cfg.method, _convert_="all")
-        tell_of_other_training(cfg, image)
-        problem = pose(image, camera, patient, spacing_mm=_spacing_mm(cfg), scanner=cfg.scanner, device=_device(cfg.device))
-        if cfg.check_arrangement:
-            require_as_given(image, problem)
+        measured = open_measured(cfg, stage)
+        image, patient, problem = measured.image, measured.patient, measured.problem
         stage(f"Reconstructing by {method.name}")
         if isinstance(method, UNetReconstruction):
             method.net.to(problem.views.device)
@@ -61,42 +45,6 @@ def main(cfg: DictConfig) -> None:
         write_table(folder, posterior, problem, image, method.name)
         write_sheet(folder, posterior, problem, patient, method.name)
     announce(cfg.output_dir)
-
-
-def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
-    """Say so where a network was trained for another camera or isotope than the image's: it is used all the same.
-
-    Args:
-        cfg: Configuration of the command.
-        image: The acquisition.
-    """
-    trained = None if cfg.checkpoint is None else trained_camera(cfg.checkpoint)
-    if trained is not None and trained != (image.camera, image.isotope):
-        text = f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful"
-        Console(soft_wrap=True, highlight=False).print(text, markup=False)
-
-
-def announce_place(image: PlanarImage) -> None:
-    """Tell where an image was placed."""
-    (x, z), told = image.origin_mm, Console(soft_wrap=True, highlight=False)
-    told.print(
-        f"Placed the planar image by its counts: acquisition.origin_mm=[{x:.1f},{z:.1f}] (mm); check on sheet.png that it fits the CT",
-        markup=False,
-    )
-
-
-def require_as_given(image: PlanarImage, problem: PlanarProblem) -> None:
-    """Raise if the counts say that the views are swapped or mirrored.
-
-    Raises:
-        ValueError: Another arrangement of the views fits the patient clearly better.
-    """
-    better = better_arrangement(problem, lambda turn: rearranged(image, problem, turn))
-    if better is not None:
-        raise ValueError(
-            f"the planar views seem to be {better}: their counts then fit the organs in the CT clearly better; correct the image, or pass "
-            "check_arrangement=false if it is right as it is"
-        )
 
 
 def write_maps(folder: Path, posterior: Posterior, grid: Grid, ct: Path) -> None:
@@ -154,21 +102,6 @@ def write_sheet(folder: Path, posterior: Posterior, problem: PlanarProblem, pati
         views=problem.views, expected_views=expected, activity=posterior.mean, grid=problem.grid, ct_hu=ct_hu, title=method
     )
     save_sheet(sheet, folder / "sheet.png")
-
-
-def _spacing_mm(cfg: DictConfig) -> float:
-    """The spacing asked for, else the one that the weights were trained on, else the default [mm]."""
-    if cfg.spacing_mm is not None:
-        return float(cfg.spacing_mm)
-    trained = None if cfg.checkpoint is None else trained_spacing_mm(cfg.checkpoint)
-    return DEFAULT_SPACING_MM if trained is None else trained
-
-
-def _device(name: str) -> str:
-    """The device that a name stands for; ``"auto"`` is a GPU where there is one."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 if __name__ == "__main__":

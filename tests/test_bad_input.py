@@ -130,6 +130,20 @@ def test_file_of_no_image_format(key: str, fails: Fails, given: Given, acquisiti
         assert name in fails("reconstruct", *given(acquisition, **{key: str(acquisition / name)}))
 
 
+@pytest.mark.parametrize(
+    ("shift_mm", "sign", "more", "word"),
+    [
+        (2000.0, 1.0, [], "shows 0 % of the patient"),
+        (0.0, -1.0, [], "negative"),
+        (0.0, 1.0, ["phantom.pet=null"], "no guide for a PET"),
+    ],
+)
+def test_a_pet_that_cannot_be_used(shift_mm: float, sign: float, more: list[str], word: str, fails: Fails, acquisition: Path) -> None:
+    rewrite(acquisition / "truth.nii.gz", lambda pet: sign * pet, shift_mm=shift_mm)
+    given = ["patient.seed=3", "patient.spacing_mm=16.0", f"patient.pet={acquisition}/truth.nii.gz"]
+    assert word in fails("simulate", *given, *more)
+
+
 @pytest.mark.parametrize("key", ["planar", "patient.ct", "patient.labels"])
 def test_missing_file(key: str, fails: Fails, given: Given, acquisition: Path) -> None:
     assert "nowhere.nii.gz" in fails("reconstruct", *given(acquisition, **{key: "nowhere.nii.gz"}))

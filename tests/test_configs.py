@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,9 +18,10 @@ from planar3d.config import CONFIG_DIR
 from planar3d.phantom.synthesis import PhantomSynthesizer
 from planar3d.physics.gamma_camera import GammaCamera
 
-COMMANDS = ("train", "simulate", "reconstruct", "evaluate")
+COMMANDS = ("train", "simulate", "reconstruct", "evaluate", "reinforce", "ablation")
 GROUPS_OF_TRAIN = ("camera", "phantom", "patient", "net", "optimizer", "scheduler", "model", "data", "trainer", "callbacks", "logger")
-OVERLAYS = ("experiment", "debug", "benchmark")
+OVERLAYS = ("experiment", "debug", "benchmark", "ablation")
+LEARNED = ("unet", "diffusion")  # methods that need weights
 
 
 def options(group: str) -> list[str]:
@@ -44,7 +48,7 @@ def resolved(name: str, *overrides: str) -> DictConfig:
 
 def test_no_group_is_left_out_of_these_tests() -> None:
     groups = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}
-    assert groups == {*GROUPS_OF_TRAIN, *OVERLAYS, "method"}
+    assert groups == {*GROUPS_OF_TRAIN, *OVERLAYS, "method", "sampler"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -63,6 +67,53 @@ def test_every_overlay_composes_in_train(choice: str) -> None:
     OmegaConf.to_container(resolved("train", f"+{choice}"), resolve=True)
 
 
+def told(ablation: str) -> tuple[str, list[str]]:
+    """Command and overrides that the first lines of an ablation's file tell to type."""
+    text = (CONFIG_DIR / "ablation" / f"{ablation}.yaml").read_text(encoding="utf-8")
+    found = re.search(r"python -m planar3d\.(\w+) (.*)", text)
+    assert found is not None
+    return found[1], found[2].replace("[...]", "[qplanar]").replace("...", "weights").replace("FOLDER", "weights").split()
+
+
+def jobs(ablation: str) -> list[DictConfig]:
+    """The configuration of every job of an ablation, composed as its sweep would."""
+    name, overrides = told(ablation)
+    swept = compose(name, [*overrides, "output_dir=out"], return_hydra_config=True).hydra.sweeper.params
+    parser = OverridesParser.create()
+    choices = [list(parser.parse_override(f"{key}={value}").sweep_string_iterator()) for key, value in swept.items()]
+    keys = list(swept)
+    return [resolved(name, *overrides, *(f"{k}={v}" for k, v in zip(keys, one, strict=True))) for one in itertools.product(*choices)]
+
+
+@pytest.mark.parametrize("ablation", options("ablation"))
+def test_every_job_of_an_ablation_composes_and_no_two_are_the_same(ablation: str) -> None:
+    made = [OmegaConf.to_container(job, resolve=True) for job in jobs(ablation)]
+    assert len(made) > 1
+    assert all(one != other for one, other in itertools.combinations(made, 2))
+    assert all(isinstance(job, dict) and job["ablation"] == ablation for job in made)
+
+
+@pytest.mark.parametrize("ablation", options("ablation"))
+def test_every_job_of_an_ablation_knows_its_keys(ablation: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What an ablation sets are options that the objects have."""
+    monkeypatch.setenv("PLANAR3D_DATA", str(tmp_path))
+    for job in jobs(ablation):
+        for key in ("phantom", "benchmark", "model.inputs", "candidates.diffusion.sampler"):
+            if OmegaConf.select(job, key) is not None:
+                instantiate(OmegaConf.select(job, key), _convert_="all")
+        if "methods" in job:
+            assert {name.removesuffix("_ps") for name in job.methods} <= set(job.candidates)
+
+
+@pytest.mark.parametrize("ablation", options("ablation"))
+def test_an_ablation_is_a_sweep_that_is_gathered(ablation: str) -> None:
+    name, overrides = told(ablation)
+    hydra = compose(name, [*overrides, "output_dir=out"], return_hydra_config=True).hydra
+    assert hydra.mode.name == "MULTIRUN"
+    assert hydra.callbacks.gather["_target_"] == "planar3d.ablation.GatherSweep"
+    assert f"outputs/ablation/{ablation}/" in hydra.sweep.dir
+
+
 @pytest.mark.parametrize("name", options("camera"))
 def test_every_camera_is_made(name: str) -> None:
     assert isinstance(instantiate(resolved("simulate", f"camera={name}").camera, _convert_="all"), GammaCamera)
@@ -73,7 +124,7 @@ def test_every_phantom_is_made(name: str) -> None:
     assert isinstance(instantiate(resolved("simulate", f"phantom={name}").phantom, _convert_="all"), PhantomSynthesizer)
 
 
-@pytest.mark.parametrize("name", [name for name in options("method") if name != "unet"])
+@pytest.mark.parametrize("name", [name for name in options("method") if name not in LEARNED])
 def test_every_method_is_made_and_has_the_name_of_its_file(name: str) -> None:
     assert instantiate(resolved("reconstruct", f"method={name}").method, _convert_="all").name == name
 
@@ -89,7 +140,8 @@ def test_every_benchmark_is_made(name: str, monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.parametrize("choice", every(("net", "model", "data")))
 def test_every_net_model_and_data_module_is_made(choice: str) -> None:
     group = choice.split("=")[0]
-    cfg = resolved("train", choice, "patient.spacing_mm=32.0")
+    beside = ["net=posterior"] if choice == "model=diffusion" else []
+    cfg = resolved("train", choice, *beside, "patient.spacing_mm=32.0")
     instantiate(cfg[group], _convert_="all")
 
 

@@ -26,12 +26,14 @@ class AnatomyBank:
         mu_map: Linear attenuation at one energy, ``(n, 1, x, y, z)`` [1/mm].
         labels: Organ ids, ``(n, 1, x, y, z)``.
         poor_labels: The same without `planar3d.organs.ABSENT_IN_POOR_SEGMENTATION`.
+        pet: Pre-therapy PET of every patient, of any unit, ``(n, 1, x, y, z)``; None where they have none.
     """
 
     grid: Grid
     mu_map: Float[Tensor, "n 1 x y z"]
     labels: Integer[Tensor, "n 1 x y z"]
     poor_labels: Integer[Tensor, "n 1 x y z"]
+    pet: Float[Tensor, "n 1 x y z"] | None = None
 
     @classmethod
     def from_patients(cls, patients: Sequence[Patient], *, energy_kev: float) -> AnatomyBank:
@@ -42,7 +44,7 @@ class AnatomyBank:
             energy_kev: Energy of the mu-map [keV].
 
         Raises:
-            ValueError: There is no patient, or the spacings differ.
+            ValueError: There is no patient, the spacings differ, or only some have a PET.
         """
         if not patients:
             raise ValueError("patients is empty; give at least one")
@@ -54,14 +56,24 @@ class AnatomyBank:
         mu_maps = [_padded(p.mu_map(energy_kev), grid.shape) for p in patients]
         labels = [_padded(p.labels.to(torch.uint8), grid.shape) for p in patients]
         poor = [_padded(p.without(ABSENT_IN_POOR_SEGMENTATION).labels.to(torch.uint8), grid.shape) for p in patients]
-        return cls(grid=grid, mu_map=torch.stack(mu_maps), labels=torch.stack(labels), poor_labels=torch.stack(poor))
+        pets = [_padded(p.pet, grid.shape) for p in patients if p.pet is not None]
+        if pets and len(pets) < len(patients):
+            without = [p.name for p in patients if p.pet is None]
+            raise ValueError(
+                f"all patients must have a PET, or none; {', '.join(without)} have none: give theirs, or leave out the others'"
+            )
+        return cls(
+            grid=grid, mu_map=torch.stack(mu_maps), labels=torch.stack(labels), poor_labels=torch.stack(poor),
+            pet=torch.stack(pets) if pets else None,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.mu_map)
 
     def to(self, device: torch.device | str) -> AnatomyBank:
         """The same bank on another device."""
-        volumes = {name: getattr(self, name).to(device) for name in ("mu_map", "labels", "poor_labels")}
+        names = ("mu_map", "labels", "poor_labels", "pet")
+        volumes = {name: getattr(self, name).to(device) for name in names if getattr(self, name) is not None}
         return replace(self, **volumes)
 
     def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"]) -> tuple[LabelMap, LabelMap, Volume]:
@@ -78,6 +90,14 @@ class AnatomyBank:
         labels = self.labels[index].long()
         given = torch.where(poor.view(-1, 1, 1, 1, 1), self.poor_labels[index].long(), labels)
         return labels, given, self.mu_map[index]
+
+    def pets(self, index: Integer[Tensor, " b"]) -> Volume | None:
+        """PET of each sample of a batch, ``(b, 1, x, y, z)``; None where the patients have none.
+
+        Args:
+            index: Which anatomy each sample has, ``(b,)``.
+        """
+        return None if self.pet is None else self.pet[index.to(self.pet.device)]
 
 
 def _padded(volume: Tensor, shape: tuple[int, int, int]) -> Tensor:

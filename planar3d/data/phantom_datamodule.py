@@ -125,8 +125,9 @@ class PhantomDataModule(LightningDataModule):
         bank = self._banks[training] = self._banks[training].to(index.device)
         keys = self.keys(index, epoch=epoch)
         labels, given, mu_map = bank.select(keys.anatomy, keys.poor)
+        pet = bank.pets(keys.anatomy)
         with torch.no_grad():
-            truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds)
+            truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds, pet=pet)
             problem = PlanarProblem.of_batch(truth, self.simulator.camera, bank.grid)
         return SolvedProblem(problem=problem, truth=truth)
 

@@ -1,5 +1,6 @@
 """Phantoms: what activity a patient might hold, drawn apart from being rendered into an anatomy."""
 
+from planar3d.phantom.arm_position import ArmPosition
 from planar3d.phantom.biodistribution import Biodistribution
 from planar3d.phantom.breathing import Breathing
 from planar3d.phantom.deformation import Deformation
@@ -17,6 +18,7 @@ from planar3d.phantom.unlabelled_uptake import UnlabelledUptake
 
 __all__ = [
     "UPTAKE_TABLES",
+    "ArmPosition",
     "Biodistribution",
     "Breathing",
     "Deformation",

@@ -6,6 +6,9 @@ effective half-time (log-normal below the physical half-life, correlated by 0.6 
 one tissue. Everything else follows from the time, so time points of one patient belong together. At the time of the table the spread is
 that of the table, away from it the half-times add to it.
 
+All of a patient but the bladder follows from independent standard normals (`Biodistribution.of_normals`), which a
+`planar3d.phantom.proposal.UptakeProposal` may move.
+
 With ``voiding`` the bladder fills and empties (`planar3d.phantom.bladder`); without, it is a tissue like others.
 """
 
@@ -22,6 +25,7 @@ from torch import Tensor
 from planar3d.organs import LESIONS, ORGANS, organ_id
 from planar3d.phantom.bladder import BladderRecord, VoidingBladder
 from planar3d.phantom.effective_half_time import EffectiveHalfTime
+from planar3d.phantom.proposal import UptakeProposal
 from planar3d.phantom.record import TensorRecord
 from planar3d.phantom.stream import fork
 from planar3d.phantom.tissue_uptake import LN2, TissueUptake
@@ -49,6 +53,7 @@ class UptakeRecord(TensorRecord):
         log_organ: Logarithm of an organ's concentration over that of its tissue, w, ``(b, organs)``.
         log_lesion: The same for each lesion, ``(b, 60)``.
         bladder: Filling and voiding; None where the bladder is a tissue.
+        log_weight: Logarithm of the density of the prior over that of the proposal drawn from, ``(b,)``; None where drawn from the prior.
     """
 
     log_level: Tensor
@@ -56,6 +61,7 @@ class UptakeRecord(TensorRecord):
     log_organ: Tensor
     log_lesion: Tensor
     bladder: BladderRecord | None = None
+    log_weight: Tensor | None = None
 
 
 class Biodistribution:
@@ -147,17 +153,40 @@ class Biodistribution:
             urine=tracer.urine if voiding else None,
         )
 
-    def draw(self, generator: torch.Generator) -> UptakeRecord:
-        """The uptake of one patient."""
+    def draw(self, generator: torch.Generator, proposal: UptakeProposal | None = None) -> UptakeRecord:
+        """The uptake of one patient.
+
+        Args:
+            generator: Source of randomness.
+            proposal: Where to draw from instead of the prior; of the same seed, a patient is the prior's moved.
+        """
         own = fork(generator, "uptake")
-        quantile = torch.rand(len(self.table), generator=generator)
-        level = torch.randn(self._n_groups, generator=generator)[self._group]
-        organ = torch.randn(_ORGAN_DRAWS, generator=generator)
-        organ = torch.cat([organ, torch.randn(max(0, len(ORGANS) - _ORGAN_DRAWS), generator=own)])[: len(ORGANS)]
-        more_lesions = torch.randn(LESION_SLOTS - len(LESIONS), generator=own)
-        lesion = torch.cat([organ[_FIRST_LESION : _FIRST_LESION + len(LESIONS)], more_lesions])
-        shared = torch.randn(self._n_groups, generator=own)[self._group]
-        alone = torch.special.ndtri(quantile.clamp(1e-7, 1.0 - 1e-7))
+        chance = fork(generator, "proposal")
+        normals, log_weight = self._prior_normals(generator, own), None
+        bladder = None if self.urine is None else self.urine.draw(own)
+        if proposal is not None:
+            normals, log_weight = proposal.draw(normals, chance)
+        return self.of_normals(normals, bladder=bladder, log_weight=log_weight)
+
+    @property
+    def dimensions(self) -> int:
+        """How many standard normals make a patient."""
+        return 2 * self._n_groups + len(ORGANS) + LESION_SLOTS - len(LESIONS) + len(self.table)
+
+    def of_normals(
+        self, normals: Float[Tensor, "*b n"], *, bladder: BladderRecord | None = None, log_weight: Tensor | None = None
+    ) -> UptakeRecord:
+        """The uptake that standard normals stand for: levels, organs, lesions, and half-times shared and alone.
+
+        Args:
+            normals: `dimensions` of them for each patient, ``(b, n)``.
+            bladder: Filling and voiding, where the bladder does.
+            log_weight: As in `UptakeRecord`.
+        """
+        sizes = (self._n_groups, len(ORGANS), LESION_SLOTS - len(LESIONS), self._n_groups, len(self.table))
+        level, organ, more_lesions, shared, alone = normals.split(sizes, dim=-1)
+        level, shared = level[..., self._group], shared[..., self._group]
+        lesion = torch.cat([organ[..., _FIRST_LESION : _FIRST_LESION + len(LESIONS)], more_lesions], dim=-1)
         slow = math.sqrt(_GROUP_CORRELATION) * shared + math.sqrt(1.0 - _GROUP_CORRELATION) * alone
         k = self.variability
         return UptakeRecord(
@@ -165,8 +194,19 @@ class Biodistribution:
             half_time_h=self._half_time(slow if k > 0 else torch.zeros_like(slow)),
             log_organ=k * self._organ_log_sd[self._tissue] * organ,
             log_lesion=k * self._organ_log_sd[self._lesion_tissue] * lesion,
-            bladder=None if self.urine is None else self.urine.draw(own),
+            bladder=bladder,
+            log_weight=log_weight,
         )
+
+    def _prior_normals(self, generator: torch.Generator, own: torch.Generator) -> Float[Tensor, " n"]:
+        """The standard normals of one patient; streams and their order are those of the fixed cases of benchmarks."""
+        quantile = torch.rand(len(self.table), generator=generator)
+        level = torch.randn(self._n_groups, generator=generator)
+        organ = torch.randn(_ORGAN_DRAWS, generator=generator)
+        organ = torch.cat([organ, torch.randn(max(0, len(ORGANS) - _ORGAN_DRAWS), generator=own)])[: len(ORGANS)]
+        more_lesions = torch.randn(LESION_SLOTS - len(LESIONS), generator=own)
+        shared = torch.randn(self._n_groups, generator=own)
+        return torch.cat([level, organ, more_lesions, shared, torch.special.ndtri(quantile.clamp(1e-7, 1.0 - 1e-7))])
 
     def concentration(self, record: UptakeRecord, time_s: float | None = None) -> Float[Tensor, "*b organs"]:
         """Concentration of every organ id, ``(b, organs)`` [Bq/mL]; zero outside the body.

@@ -1,7 +1,7 @@
 """Phantoms: an anatomy filled with activity as a patient's might be, in the position in which it was imaged.
 
     labels --(filling)--> anatomy on the day --(biodistribution, tumour sink)--> organ levels --(texture, or a PET)--> uneven organs
-        --(deformation)--> position imaged --(blobs, lesions)--> --(breathing)--> x;   mu-map likewise, and --(scale error)-->
+        --(deformation)--> position imaged --(arms, blobs, lesions)--> --(breathing)--> x;   mu-map likewise, and --(scale error)-->
 
 `PhantomSynthesizer.draw` makes the record, one generator per seed, on the CPU; `render` is deterministic, batched, and works on the
 device of the labels. Blobs and lesions are put into the anatomy as imaged, so that interpolation does not wear small ones away. What was
@@ -10,6 +10,7 @@ drawn for the uptake holds at any time: `PhantomSynthesizer.at` is the same pati
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +18,7 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from planar3d.grid import Grid
+from planar3d.phantom.arm_position import ArmPosition, ArmRecord
 from planar3d.phantom.biodistribution import Biodistribution, UptakeRecord
 from planar3d.phantom.breathing import Breathing, BreathingRecord
 from planar3d.phantom.deformation import Deformation, DeformationRecord
@@ -25,6 +27,7 @@ from planar3d.phantom.hot_spot import HotSpots
 from planar3d.phantom.lesion import LesionPopulation
 from planar3d.phantom.mu_error import MuError, MuErrorRecord
 from planar3d.phantom.pet import PetGuide, PetRecord
+from planar3d.phantom.proposal import UptakeProposal
 from planar3d.phantom.record import TensorRecord
 from planar3d.phantom.stream import fork
 from planar3d.phantom.texture import Texture, TextureRecord
@@ -55,6 +58,7 @@ class PhantomRecord(TensorRecord):
         breathing: Motion while it was imaged.
         mu_error: Scale error of the attenuation.
         pet: Ratios of therapy to PET.
+        arms: Arms that the anatomy given lacks.
     """
 
     seeds: Tensor
@@ -69,6 +73,7 @@ class PhantomRecord(TensorRecord):
     breathing: BreathingRecord | None = None
     mu_error: MuErrorRecord | None = None
     pet: PetRecord | None = None
+    arms: ArmRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +109,8 @@ class PhantomSynthesizer:
         mu_error: Scale error of the attenuation; None for none.
         sink: Less uptake in organs beside a large tumour; None for none.
         pet: How a PET guides the activity where `render` is given one; with it, texture and unlabelled uptake are the PET's.
+        arms: Arms beside the trunk that the anatomy given lacks; None for none.
+        proposal: Where uptake is drawn from, the record then carrying the importance; None for the biodistribution itself.
     """
 
     def __init__(
@@ -119,6 +126,8 @@ class PhantomSynthesizer:
         mu_error: MuError | None = None,
         sink: TumourSink | None = None,
         pet: PetGuide | None = None,
+        arms: ArmPosition | None = None,
+        proposal: UptakeProposal | None = None,
     ) -> None:
         self.biodistribution = biodistribution
         self.texture = texture
@@ -130,6 +139,14 @@ class PhantomSynthesizer:
         self.mu_error = mu_error
         self.sink = sink
         self.pet = pet
+        self.arms = arms
+        self.proposal = proposal
+
+    def with_proposal(self, proposal: UptakeProposal | None) -> PhantomSynthesizer:
+        """The same but for where uptake is drawn from."""
+        other = copy(self)
+        other.proposal = proposal
+        return other
 
     def draw(self, seeds: Integer[Tensor, " b"]) -> PhantomRecord:
         """Draw one phantom per seed; each depends on its own seed alone.
@@ -177,6 +194,8 @@ class PhantomSynthesizer:
             unlabelled, activity = None, self._guided(record, pet.to(mu_map), ids)
         if self.deformation is not None and record.deformation is not None:
             activity, mu_map, ids = self.deformation.render(record.deformation, activity, mu_map, ids, grid)
+        if self.arms is not None and record.arms is not None:
+            activity, mu_map, ids = self.arms.render(record.arms, activity, mu_map, ids, grid)
         if self.unlabelled is not None and unlabelled is not None:
             activity = self.unlabelled.add_blobs(unlabelled, activity, ids, grid)
         if self.lesions is not None and record.lesions is not None:
@@ -215,7 +234,7 @@ class PhantomSynthesizer:
         """The record of one sample, without batch axis; concentrations are those of `at`."""
         generator = torch.Generator().manual_seed(seed)
         source = self.biodistribution
-        uptake = source.draw(generator)
+        uptake = source.draw(generator, self.proposal)
 
         def more(name: str) -> torch.Generator:  # what was added later draws beside the others
             return fork(torch.Generator().manual_seed(seed), name)
@@ -233,6 +252,7 @@ class PhantomSynthesizer:
             breathing=None if self.breathing is None else self.breathing.draw(more("breathing")),
             mu_error=None if self.mu_error is None else self.mu_error.draw(more("mu_error")),
             pet=None if self.pet is None else self.pet.draw(more("pet")),
+            arms=None if self.arms is None else self.arms.draw(more("arms")),
         )
 
 

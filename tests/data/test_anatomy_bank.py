@@ -37,6 +37,18 @@ def test_poor_labels_lack_vessels_alone_here(patients: list[Patient]) -> None:
     assert torch.equal(mu_map[0], bank.mu_map[1])
 
 
+def test_a_pet_is_padded_as_the_labels_are_and_some_alone_are_told(patients: list[Patient]) -> None:
+    with_pet = [replace(p, pet=(p.labels == organ_id("liver")).float()) for p in patients]
+    bank = AnatomyBank.from_patients(with_pet, energy_kev=ENERGY_KEV)
+    index = torch.tensor([1, 0, 1])
+    pets = bank.pets(index)
+    assert pets is not None
+    assert torch.equal(pets > 0, bank.labels[index] == organ_id("liver"))
+    assert AnatomyBank.from_patients(patients, energy_kev=ENERGY_KEV).pets(index) is None
+    with pytest.raises(ValueError, match="must have a PET, or none"):
+        AnatomyBank.from_patients([with_pet[0], patients[1]], energy_kev=ENERGY_KEV)
+
+
 def test_different_spacings_are_told(patients: list[Patient]) -> None:
     grid = patients[0].grid
     other = replace(patients[0], grid=Grid.centred(grid.shape, 10.0))

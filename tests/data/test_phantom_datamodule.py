@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
+from planar3d.anatomy.patient import Patient
 from planar3d.data import PhantomDataModule
 from planar3d.data.index_batches import IndexBatches
 from planar3d.organs import organ_id
+from planar3d.phantom import Biodistribution, PetGuide, PhantomSynthesizer
+from planar3d.simulation import PlanarSimulator
 
 MakeData = Callable[..., PhantomDataModule]
 
@@ -59,6 +63,22 @@ def test_the_method_is_given_the_anatomy_before_it_moved_and_the_labels_as_told(
     assert (sample.truth.imaged_labels == organ_id("vessels")).any()
     assert not torch.equal(sample.truth.imaged_labels > 0, sample.problem.labels > 0)
     assert torch.equal(sample.problem.views, sample.truth.views)
+
+
+def test_samples_have_the_texture_of_a_pet(make_data: MakeData, patients: list[Patient], simulator: PlanarSimulator) -> None:
+    pets = [torch.rand(p.labels.shape, generator=torch.Generator().manual_seed(7)) + 0.1 for p in patients]
+    with_pet = [replace(p, pet=pet) for p, pet in zip(patients, pets, strict=True)]
+    guided = PhantomSynthesizer(biodistribution=Biodistribution.from_name("psma617", time_s=86400.0), pet=PetGuide())
+    data = make_data(patients=with_pet, simulator=PlanarSimulator(camera=simulator.camera, synthesizer=guided))
+    sample, keys = data.synthesise(torch.arange(3), epoch=0), data.keys(torch.arange(3), epoch=0)
+    pet = data._banks[True].pets(keys.anatomy)
+    assert pet is not None
+    for k in range(3):
+        liver = sample.truth.imaged_labels[k] == organ_id("liver")
+        ratio = sample.truth.activity[k][liver] / pet[k][liver]
+        assert float(ratio.std() / ratio.mean()) < 1e-3
+    with pytest.raises(ValueError, match="no guide for a PET"):
+        make_data(patients=with_pet).synthesise(torch.arange(1), epoch=0)
 
 
 @pytest.mark.parametrize(("count", "world_size"), [(8, 1), (8, 2), (7, 3)])

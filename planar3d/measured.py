@@ -1,0 +1,114 @@
+"""The measured patient of a command: the planar image, the anatomy, and the problem that they pose together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from planar3d.anatomy.patient import Patient
+from planar3d.config import trained_camera, trained_spacing_mm
+from planar3d.io import PlanarImage, read_planar
+from planar3d.measurement import camera_of, located, pose, rearranged
+from planar3d.reconstruction.arrangement import better_arrangement
+from planar3d.reconstruction.problem import PlanarProblem
+
+__all__ = ["MeasuredPatient", "open_measured"]
+
+DEFAULT_SPACING_MM = 4.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredPatient:
+    """What was measured of one patient.
+
+    Attributes:
+        image: The acquisition.
+        patient: CT and organs as read.
+        problem: Both on the working grid.
+    """
+
+    image: PlanarImage
+    patient: Patient
+    problem: PlanarProblem
+
+
+def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPatient:
+    """Read, place and check what a configuration names, as ``conf/reconstruct.yaml`` does.
+
+    Args:
+        cfg: Configuration of the command.
+        stage: Told of each of three stages as it begins.
+
+    Raises:
+        ValueError: A file is missing, cannot be read, or does not go with the others.
+    """
+    stage("Reading the planar image")
+    image = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
+    camera = camera_of(image)
+    stage("Reading the anatomy")
+    patient = instantiate(cfg.patient, _convert_="all")
+    stage("Setting up the camera before the patient")
+    if not image.origin_is_known:
+        image = located(image, camera, patient, scanner=cfg.scanner)
+        announce_place(image)
+    tell_of_other_training(cfg, image)
+    problem = pose(image, camera, patient, spacing_mm=_spacing_mm(cfg), scanner=cfg.scanner, device=_device(cfg.device))
+    if cfg.check_arrangement:
+        require_as_given(image, problem)
+    return MeasuredPatient(image=image, patient=patient, problem=problem)
+
+
+def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
+    """Say so where a network was trained for another camera or isotope than the image's: it is used all the same.
+
+    Args:
+        cfg: Configuration of the command.
+        image: The acquisition.
+    """
+    trained = None if cfg.checkpoint is None else trained_camera(cfg.checkpoint)
+    if trained is not None and trained != (image.camera, image.isotope):
+        text = f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful"
+        Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def announce_place(image: PlanarImage) -> None:
+    """Tell where an image was placed."""
+    (x, z), told = image.origin_mm, Console(soft_wrap=True, highlight=False)
+    told.print(
+        f"Placed the planar image by its counts: acquisition.origin_mm=[{x:.1f},{z:.1f}] (mm); check on sheet.png that it fits the CT",
+        markup=False,
+    )
+
+
+def require_as_given(image: PlanarImage, problem: PlanarProblem) -> None:
+    """Raise if the counts say that the views are swapped or mirrored.
+
+    Raises:
+        ValueError: Another arrangement of the views fits the patient clearly better.
+    """
+    better = better_arrangement(problem, lambda turn: rearranged(image, problem, turn))
+    if better is not None:
+        raise ValueError(
+            f"the planar views seem to be {better}: their counts then fit the organs in the CT clearly better; correct the image, or pass "
+            "check_arrangement=false if it is right as it is"
+        )
+
+
+def _spacing_mm(cfg: DictConfig) -> float:
+    """The spacing asked for, else the one that the weights were trained on, else the default [mm]."""
+    if cfg.spacing_mm is not None:
+        return float(cfg.spacing_mm)
+    trained = None if cfg.checkpoint is None else trained_spacing_mm(cfg.checkpoint)
+    return DEFAULT_SPACING_MM if trained is None else trained
+
+
+def _device(name: str) -> str:
+    """The device that a name stands for; ``"auto"`` is a GPU where there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,147 @@
+"""Train a network further by the measured views: ``python -m planar3d.reinforce planar=... patient.ct=... checkpoint=...``.
+
+Writes ``weights.safetensors``, which ``python -m planar3d.reconstruct method=unet checkpoint=...`` takes, the weights and the course of the
+metrics of every round, and ``rounds.csv`` (`planar3d.reinforcement.ReinforcementRound`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch import Trainer, seed_everything
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from planar3d.config import command, is_ours
+from planar3d.data.measured_datamodule import MeasuredDataModule
+from planar3d.measured import MeasuredPatient, open_measured
+from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_weights
+from planar3d.models.reconstruction_module import ReconstructionModule
+from planar3d.reinforcement import ReinforcementRound, reinforce
+from planar3d.results import announce, output_folder, stages, without_paths
+
+__all__ = ["main"]
+
+WEIGHTS = "weights.safetensors"
+DTYPES = {None: None, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@command("reinforce")
+def main(cfg: DictConfig) -> None:
+    """Read, check, train by rounds, write."""
+    if cfg.weights_dtype not in DTYPES:
+        raise ValueError(f"weights_dtype must be one of null, float32, float16 and bfloat16, got {cfg.weights_dtype}")
+    seed_everything(cfg.seed, verbose=False)
+    model, described = open_model(cfg)
+    with output_folder(cfg.output_dir, cfg) as folder:
+        with stages(3) as stage:
+            measured = open_measured(cfg, stage)
+        data = _data(cfg, measured)
+        config = exported_config(cfg, measured) | {"model": described}
+
+        def keep(what: ReinforcementRound) -> None:
+            if what.round:
+                save_weights(folder / f"round_{what.round}" / WEIGHTS, model.net, config, dtype=DTYPES[cfg.weights_dtype])
+
+        course = reinforce(
+            model, data, trainer=lambda number: _trainer(cfg, folder / f"round_{number}"), rounds=cfg.rounds, pool=cfg.pool,
+            defence=cfg.defence, smallest_share=cfg.smallest_share, smallest_change=cfg.smallest_change, after=keep,
+        )  # fmt: skip
+        save_weights(folder / WEIGHTS, model.net, config, dtype=DTYPES[cfg.weights_dtype])
+        write_rounds(folder / "rounds.csv", course)
+    tell(course)
+    announce(cfg.output_dir)
+
+
+def open_model(cfg: DictConfig) -> tuple[ReconstructionModule, dict[str, Any]]:
+    """The module that the weights were trained in, with the optimiser of this command, and its configuration.
+
+    Args:
+        cfg: Composed ``conf/reinforce.yaml``.
+
+    Raises:
+        ValueError: There is no such file, or it describes no such module.
+    """
+    described = load_config(cfg.checkpoint).get("model", {})
+    own: Any = OmegaConf.to_container(cfg, resolve=True)
+    described = {key: value for key, value in described.items() if key not in ("optimizer", "scheduler")}
+    if "net" not in described or not is_ours(described):
+        raise ValueError(f"checkpoint {cfg.checkpoint} does not describe a network of planar3d; give weights that planar3d.train wrote")
+    described |= {"optimizer": own["optimizer"], "scheduler": own["scheduler"]}
+    model = instantiate(described, _convert_="all")
+    if not isinstance(model, ReconstructionModule):
+        raise ValueError(
+            f"checkpoint {cfg.checkpoint} does not describe a network that reconstructs; give weights that planar3d.train wrote"
+        )
+    load_checkpoint_into(model.net, cfg.checkpoint)
+    return model, described
+
+
+def exported_config(cfg: DictConfig, measured: MeasuredPatient) -> dict[str, Any]:
+    """What made the weights, without paths of this machine and of the patient's files.
+
+    Args:
+        cfg: Composed ``conf/reinforce.yaml``.
+        measured: The measurement, which names the camera and the spacing.
+    """
+    config = {key: value for key, value in without_paths(cfg).items() if key not in ("callbacks", "logger", "acquisition")}
+    config["camera"] = {"name": measured.image.camera, "isotope": measured.image.isotope}
+    config["patient"] = config["patient"] | {"spacing_mm": measured.problem.grid.spacing_mm[0]}
+    return config
+
+
+def write_rounds(path: Path, course: Sequence[ReinforcementRound]) -> None:
+    """Write a row for each round.
+
+    Args:
+        path: The file.
+        course: The rounds.
+    """
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(ReinforcementRound)])
+        writer.writeheader()
+        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in asdict(row).items()} for row in course)
+
+
+def tell(course: Sequence[ReinforcementRound]) -> None:
+    """Closing lines: what each round came to.
+
+    Args:
+        course: The rounds.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    for row in course[1:]:
+        console.print(
+            f"Round {row.round} by {row.estimator}: effective share {row.effective_share:.2f}, NMAE on its phantoms {row.nmae_before:.3f} "
+            f"before and {row.nmae_after:.3f} after, deviance of the measured views {row.deviance:.2f} per pixel, in {row.seconds:.0f} s"
+        )
+    console.print(f"Ended after {course[-1].round} rounds: {course[-1].told}")
+
+
+def _data(cfg: DictConfig, measured: MeasuredPatient) -> MeasuredDataModule:
+    """Phantoms of the measured patient."""
+    problem = measured.problem
+    pet = measured.patient.resampled(problem.grid).pet
+    synthesizer = instantiate(cfg.phantom, _convert_="all")
+    return instantiate(cfg.data, _convert_="all")(
+        problem=problem, synthesizer=synthesizer, pet=None if pet is None else pet[None].to(problem.views.device)
+    )
+
+
+def _trainer(cfg: DictConfig, folder: Path) -> Trainer:
+    """The trainer of a round, which leaves its files in a folder of its own."""
+    own = cfg.copy()
+    own.output_dir = str(folder)
+    callbacks = [instantiate(entry, _convert_="all") for entry in own.callbacks.values() if entry is not None]
+    logger = instantiate(own.get("logger"), _convert_="all") or False
+    return instantiate(own.trainer, callbacks=callbacks, logger=logger, _convert_="all")
+
+
+if __name__ == "__main__":
+    main()
