@@ -1,7 +1,8 @@
 """Train a network further by the measured views: ``python -m planar3d.reinforce planar=... patient.ct=... checkpoint=...``.
 
-Writes ``weights.safetensors``, which ``python -m planar3d.reconstruct method=unet checkpoint=...`` takes, the weights and the course of the
-metrics of every round, and ``rounds.csv`` (`planar3d.reinforcement.ReinforcementRound`).
+Writes ``weights.safetensors``, which ``python -m planar3d.reconstruct checkpoint=...`` takes, the weights and the course of the metrics
+of every round, ``rounds.csv`` (`planar3d.reinforcement.ReinforcementRound`), and with a reward ``reward.csv``
+(`planar3d.models.reward.RewardStep`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from planar3d.config import command, is_ours
 from planar3d.data.measured_datamodule import MeasuredDataModule
 from planar3d.measured import MeasuredPatient, open_measured
 from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_weights
+from planar3d.models.diffusion_module import DiffusionModule
 from planar3d.models.reconstruction_module import ReconstructionModule
+from planar3d.models.reward import RewardStep
 from planar3d.reinforcement import ReinforcementRound, reinforce
 from planar3d.results import announce, output_folder, stages, without_paths
 
@@ -49,13 +52,17 @@ def main(cfg: DictConfig) -> None:
             if what.round:
                 save_weights(folder / f"round_{what.round}" / WEIGHTS, model.net, config, dtype=DTYPES[cfg.weights_dtype])
 
-        course = reinforce(
-            model, data, trainer=lambda number: _trainer(cfg, folder / f"round_{number}"), rounds=cfg.rounds, pool=cfg.pool,
-            defence=cfg.defence, smallest_share=cfg.smallest_share, smallest_change=cfg.smallest_change, after=keep,
-        )  # fmt: skip
+        course: list[ReinforcementRound] = []
+        if cfg.rounds or cfg.get("reward") is None:
+            course = reinforce(
+                model, data, trainer=lambda number: _trainer(cfg, folder / f"round_{number}"), rounds=cfg.rounds, pool=cfg.pool,
+                defence=cfg.defence, smallest_share=cfg.smallest_share, smallest_change=cfg.smallest_change, after=keep,
+            )  # fmt: skip
+        rewarded = [] if cfg.get("reward") is None else reward(cfg, model, measured)
         save_weights(folder / WEIGHTS, model.net, config, dtype=DTYPES[cfg.weights_dtype])
-        write_rounds(folder / "rounds.csv", course)
-    tell(course)
+        write_rows(folder / "rounds.csv", ReinforcementRound, course)
+        write_rows(folder / "reward.csv", RewardStep, rewarded)
+    tell(course, rewarded)
     announce(cfg.output_dir)
 
 
@@ -83,6 +90,25 @@ def open_model(cfg: DictConfig) -> tuple[ReconstructionModule, dict[str, Any]]:
     return model, described
 
 
+def reward(cfg: DictConfig, model: ReconstructionModule, measured: MeasuredPatient) -> list[RewardStep]:
+    """Tune the denoiser of a module by the likelihood of the measured views.
+
+    Args:
+        cfg: Composed ``conf/reinforce.yaml``.
+        model: A diffusion model; its network is changed.
+        measured: The measurement.
+
+    Raises:
+        ValueError: The module is no diffusion model.
+    """
+    if not isinstance(model, DiffusionModule):
+        raise ValueError("reward needs the weights of a diffusion model, and checkpoint holds another network; leave reward out")
+    net = model.net.to(measured.problem.views.device)
+    tuned, steps = instantiate(cfg.reward, passes=model.passes, _convert_="all")(net, model.inputs, measured.problem)
+    net.load_state_dict(tuned.state_dict())
+    return steps
+
+
 def exported_config(cfg: DictConfig, measured: MeasuredPatient) -> dict[str, Any]:
     """What made the weights, without paths of this machine and of the patient's files.
 
@@ -96,24 +122,28 @@ def exported_config(cfg: DictConfig, measured: MeasuredPatient) -> dict[str, Any
     return config
 
 
-def write_rounds(path: Path, course: Sequence[ReinforcementRound]) -> None:
-    """Write a row for each round.
+def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
+    """Write a row for each round or step; no file where there is none.
 
     Args:
         path: The file.
-        course: The rounds.
+        kind: Dataclass of the rows.
+        rows: The rows.
     """
+    if not rows:
+        return
     with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(ReinforcementRound)])
+        writer = csv.DictWriter(stream, [field.name for field in fields(kind)])
         writer.writeheader()
-        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in asdict(row).items()} for row in course)
+        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in asdict(row).items()} for row in rows)
 
 
-def tell(course: Sequence[ReinforcementRound]) -> None:
-    """Closing lines: what each round came to.
+def tell(course: Sequence[ReinforcementRound], rewarded: Sequence[RewardStep]) -> None:
+    """Closing lines: what each round, and the reward, came to.
 
     Args:
         course: The rounds.
+        rewarded: The steps of the reward.
     """
     console = Console(soft_wrap=True, highlight=False)
     for row in course[1:]:
@@ -121,7 +151,11 @@ def tell(course: Sequence[ReinforcementRound]) -> None:
             f"Round {row.round} by {row.estimator}: effective share {row.effective_share:.2f}, NMAE on its phantoms {row.nmae_before:.3f} "
             f"before and {row.nmae_after:.3f} after, deviance of the measured views {row.deviance:.2f} per pixel, in {row.seconds:.0f} s"
         )
-    console.print(f"Ended after {course[-1].round} rounds: {course[-1].told}")
+    if course:
+        console.print(f"Ended after {course[-1].round} rounds: {course[-1].told}")
+    if rewarded:
+        first, last = rewarded[0].deviance, rewarded[-1].deviance
+        console.print(f"Reward: deviance of the samples {first:.2f} per pixel before and {last:.2f} after {len(rewarded)} steps")
 
 
 def _data(cfg: DictConfig, measured: MeasuredPatient) -> MeasuredDataModule:

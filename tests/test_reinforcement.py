@@ -14,7 +14,7 @@ from planar3d.anatomy.patient import Patient
 from planar3d.data.measured_datamodule import MeasuredDataModule
 from planar3d.grid import Grid
 from planar3d.models import UNetModule, load_weights, save_weights
-from planar3d.nn import ActivityLoss, CorrectionUNet
+from planar3d.nn import ActivityLoss, CorrectionUNet, PosteriorNet
 from planar3d.organs import organ_id
 from planar3d.phantom import Biodistribution, Deformation, PhantomSynthesizer
 from planar3d.physics import GammaCamera
@@ -165,6 +165,35 @@ def test_the_command_leaves_weights_that_reconstruct(
     assert str(tmp_path) not in (out / "weights.json").read_text(encoding="utf-8")
     run("reconstruct", *given(acquisition, output_dir="rec"), "method=unet", f"checkpoint={out / 'weights.safetensors'}")
     assert (tmp_path / "rec" / "activity.nii.gz").is_file()
+
+
+def test_a_reward_tunes_a_diffusion_model(
+    run: Callable[..., None],
+    fails: Callable[..., str],
+    given: Callable[..., list[str]],
+    acquisition: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = {"width": 8, "blocks_down": [1]}
+    net = PosteriorNet(in_channels=PhysicsInputs.channels, estimator=small, denoiser=small)
+    described = {"_target_": "planar3d.nn.PosteriorNet", "in_channels": PhysicsInputs.channels, "estimator": small, "denoiser": small}
+    model = MODEL | {"_target_": "planar3d.models.DiffusionModule", "net": described}
+    start = save_weights(tmp_path / "start.safetensors", net, {"model": model, "patient": {"spacing_mm": 16.0}})
+    reward = ["rounds=0", "reward=likelihood", "reward.steps=2", "reward.sampler.evaluations=3"]
+    run("reinforce", *given(acquisition), f"checkpoint={start}", *SMALL, *reward)
+    assert "after 2 steps" in capsys.readouterr().out
+    tensors, _ = load_weights(tmp_path / "out" / "weights.safetensors")
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, tensors[name])}
+    assert changed
+    assert all(name.startswith("denoiser.") for name in changed)
+    sampler = ["method=diffusion", "method.samples=2", "method.sampler.evaluations=2"]
+    run("reconstruct", *given(acquisition, output_dir="rec"), *sampler, f"checkpoint={tmp_path / 'out' / 'weights.safetensors'}")
+    assert (tmp_path / "rec" / "activity_std.nii.gz").is_file()
+    other = weights(tmp_path)
+    assert "reward needs the weights of a diffusion model" in fails(
+        "reinforce", *given(acquisition), f"checkpoint={other}", *SMALL, *reward
+    )
 
 
 @pytest.mark.parametrize(
