@@ -213,11 +213,16 @@ def open_diffusion(*, checkpoint: str | None, sampler: Sampler | None = None, **
         ValueError: There is no such file, or it holds no such network.
     """
     net, inputs, passes = _opened(checkpoint, "diffusion")
+    noise = load_config(str(checkpoint))["model"].get("noise", {"_target_": "planar3d.diffusion.NoiseField"})
     if not isinstance(net, PosteriorNet):
         raise ValueError(
             f"checkpoint {checkpoint} holds no diffusion model; give weights that planar3d.train wrote of one, or use method=unet"
         )
-    return DiffusionReconstruction(net=net, inputs=inputs, passes=passes, sampler=sampler, **options)
+    if not is_ours(noise):
+        raise ValueError(f"checkpoint {checkpoint} does not describe a diffusion model of planar3d; give weights that planar3d.train wrote")
+    return DiffusionReconstruction(
+        net=net, inputs=inputs, passes=passes, sampler=sampler, noise=instantiate(noise, _convert_="all"), **options
+    )
 
 
 def _opened(checkpoint: str | None, method: str) -> tuple[Any, PhysicsInputs, int]:

@@ -104,7 +104,7 @@ def reward(cfg: DictConfig, model: ReconstructionModule, measured: MeasuredPatie
     if not isinstance(model, DiffusionModule):
         raise ValueError("reward needs the weights of a diffusion model, and checkpoint holds another network; leave reward out")
     net = model.net.to(measured.problem.views.device)
-    tuned, steps = instantiate(cfg.reward, passes=model.passes, _convert_="all")(net, model.inputs, measured.problem)
+    tuned, steps = instantiate(cfg.reward, passes=model.passes, noise=model.noise, _convert_="all")(net, model.inputs, measured.problem)
     net.load_state_dict(tuned.state_dict())
     return steps
 

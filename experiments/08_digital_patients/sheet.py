@@ -1,4 +1,6 @@
-"""Twelve digital patients beside the two real anatomies: coronal CT, organ labels, and anterior projection of the CT.
+"""Twelve digital patients beside the two real anatomies: coronal CT, organ labels, highest activity along y, anterior and posterior view.
+
+The phantom is that of ``conf/phantom/psma_population.yaml``, the camera that of ``conf/camera/siemens_melp.yaml`` without noise.
 
 PLANAR3D_DATA=data python experiments/08_digital_patients/sheet.py
 """
@@ -11,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from planar3d.anatomy import Patient, digital_patient, draw_habitus
 from planar3d.anatomy.field import WHOLE_BODY
+from planar3d.config import CONFIG_DIR
 from planar3d.organs import ORGANS, organ_id
 
 HERE = Path(__file__).parent
@@ -35,22 +40,25 @@ COLOURS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 13)))
-    parser.add_argument("--spacing-mm", type=float, default=3.0)
+    parser.add_argument("--spacing-mm", type=float, default=4.0)
+    parser.add_argument("--phantom-mm", type=float, default=6.0)
     parser.add_argument("--out", type=Path, default=HERE / "figures" / "sheet_patients.png")
     args = parser.parse_args()
     columns = [(digital_patient(seed, args.spacing_mm, WHOLE_BODY), _caption(seed)) for seed in args.seeds]
     columns += [(patient, patient.name.replace("_", "\n")) for patient in real_patients(args.spacing_mm)]
-    figure = Figure(figsize=(1.75 * len(columns), 9.6), layout="constrained")
-    axes = figure.subplots(3, len(columns))
-    for (top, middle, bottom), (patient, caption) in zip(axes.T, columns, strict=True):
+    figure = Figure(figsize=(1.75 * len(columns), 16.0), layout="constrained")
+    axes = figure.subplots(5, len(columns))
+    for seed, ((top, middle, *below), (patient, caption)) in enumerate(zip(axes.T, columns, strict=True)):
         plane = middle_plane(patient)
         ct, labels = patient.ct_hu[0].numpy(), patient.labels[0].numpy()
         top.set_title(caption, fontsize=7)
         draw_plane(top, patient, ct[:, plane], cmap="gray", vmin=-300, vmax=400)
         draw_plane(middle, patient, palette()[labels[:, plane]])
-        draw_plane(bottom, patient, np.clip(ct + 1000.0, 0.0, None).sum(axis=1), cmap="gray")
+        for axis, image in zip(below, imaged(patient.resampled(args.phantom_mm), seed), strict=True):
+            draw_plane(axis, patient, image, cmap="gray_r", vmin=0.0, vmax=float(np.quantile(image, 0.997)))
+        print(patient.name, flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=100)
+    figure.savefig(args.out, dpi=75)
     print(f"wrote {args.out}")
 
 
@@ -66,6 +74,17 @@ def real_patients(spacing_mm: float) -> list[Patient]:
         for name, labels, scheme in sources
         if (folder / name / "ct.nii.gz").is_file()
     ]
+
+
+def imaged(patient: Patient, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Highest activity along y, and the expected counts of the anterior and the posterior view, of one draw."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        cfg = compose("simulate", ["phantom=psma_population", "output_dir=out"])
+    camera, synthesizer = (instantiate(part, _convert_="all") for part in (cfg.camera, cfg.phantom))
+    mu_map = patient.mu_map(camera.energy_kev)[None]
+    phantom = synthesizer.render(synthesizer.draw(torch.tensor([seed])), patient.labels[None], mu_map, patient.grid)
+    views = camera.projector(phantom.mu_map, patient.grid)(phantom.activity)[0]
+    return phantom.activity[0, 0].amax(dim=1).numpy(), views[0].numpy(), views[1].numpy()
 
 
 def middle_plane(patient: Patient) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -28,6 +29,7 @@ OF_HEAD = {
     "thyroid", "parotid_left", "parotid_right", "submandibular_left", "submandibular_right", "lacrimal_left", "lacrimal_right",
 }  # fmt: skip
 CHANGED_BY = {"liver": "enlarged_liver", "spleen": "enlarged_spleen", "kidney_left": "single_kidney", "kidney_right": "single_kidney"}
+SURFACE = {"body", "fat", "muscle", "mucosa", "skull", *OF_HEAD}
 SOFT_SLOPE, SOFT_OFFSET = 0.0006, 1.03
 
 
@@ -39,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds = range(args.first_seed, args.first_seed + args.patients)
     start = time.perf_counter()
-    habits, volumes, masses, islands, outside = [], [], [], [], 0
+    habits, volumes, masses, islands, outside, bare = [], [], [], [], 0, Counter()
     for seed in seeds:
         habitus = draw_habitus(torch.Generator().manual_seed(seed))
         patient = render_patient(habitus, WHOLE_BODY)
@@ -53,12 +55,14 @@ def main() -> None:
         sizes = volumes_of_parts(connected_parts(patient.body[0].numpy()))
         islands.append(1.0 - sizes.max() / sizes.sum())
         outside += _touches_side(patient)
+        bare += _at_the_air(patient)
     table = np.array(volumes)
     print(f"{len(habits)} patients, seeds {seeds.start} to {seeds.stop - 1}, {(time.perf_counter() - start) / len(habits):.2f} s each\n")
     for is_male, person in ((True, MALE), (False, FEMALE)):
         chosen = [i for i, h in enumerate(habits) if h.is_male == is_male]
         _print_table([habits[i] for i in chosen], table[chosen], np.array(masses)[chosen], person)
     print(f"largest share of a body apart from its largest piece: {max(islands):.1e}; bodies cut at a side: {outside}")
+    print("voxels of organs that lie bare, next to the air around the body, by organ:", dict(bare))
     print("variants:", {name: sum(name in h.variants for h in habits) for name in sorted({v for h in habits for v in h.variants})})
 
 
@@ -105,6 +109,17 @@ def _mass_kg(patient: Patient) -> float:
     hu = patient.ct_hu[patient.body]
     density = torch.where(hu > 80.0, SOFT_OFFSET + SOFT_SLOPE * hu, 1.0 + hu / 1000.0)
     return float(density.sum()) * patient.grid.voxel_volume_ml / 1000.0
+
+
+def _at_the_air(patient: Patient) -> Counter[str]:
+    """Voxels that share a face with the air around the body, of all labels but skin, fat, muscle and those of the head."""
+    air = (~patient.body[0]).float()[None, None]
+    near = air.clone()
+    for axis in range(2, 5):
+        size = [3 if a == axis else 1 for a in range(2, 5)]
+        near = torch.maximum(near, torch.nn.functional.max_pool3d(air, size, stride=1, padding=[n // 2 for n in size]))
+    touched = patient.labels[0][(near[0, 0] > 0) & patient.body[0]]
+    return Counter(name for name in (ORGANS[i] for i in touched.tolist()) if name not in SURFACE)
 
 
 def _touches_side(patient: Patient) -> bool:

@@ -12,6 +12,8 @@ texture and noise included.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -32,18 +34,32 @@ _ORGAN_HU_SPREAD = 4.0
 _BONE_HU_SPREAD = 20.0  # between people; judgement
 
 
-def digital_patient(seed: int, spacing_mm: float = 8.0, field: Grid = TORSO, *, device: torch.device | str = "cpu") -> Patient:
+def digital_patient(
+    seed: int,
+    spacing_mm: float = 8.0,
+    field: Grid = TORSO,
+    *,
+    arms: str | None = None,
+    device: torch.device | str = "cpu",
+) -> Patient:
     """The digital patient of a seed.
 
     Args:
         seed: Decides the patient.
         spacing_mm: Voxel edge length [mm].
         field: What of the patient to render, `TORSO` or `WHOLE_BODY`; the patient is the same in both.
+        arms: ``"up"`` or ``"down"`` for a pose other than the one drawn, as of a CT and an image that differ in it; None for that drawn.
         device: Where to render.
+
+    Raises:
+        ValueError: There is no such pose.
     """
+    if arms not in (None, "up", "down"):
+        raise ValueError(f"arms must be 'up', 'down' or None, got {arms!r}")
     habitus = draw_habitus(torch.Generator().manual_seed(seed))
-    patient = render_patient(habitus, field.resampled(spacing_mm), device=device)
-    return Patient(grid=patient.grid, ct_hu=patient.ct_hu, labels=patient.labels, name=f"digital_{seed}")
+    if arms is not None:
+        habitus = habitus.with_arms(up=arms == "up")
+    return replace(render_patient(habitus, field.resampled(spacing_mm), device=device), name=f"digital_{seed}")
 
 
 def render_patient(habitus: Habitus, grid: Grid, *, device: torch.device | str = "cpu") -> Patient:

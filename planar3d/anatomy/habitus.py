@@ -12,7 +12,7 @@ their spread allows. Rarer variants come with the probabilities of `VARIANTS`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -103,6 +103,15 @@ class Habitus:
     hu_shift: Float[Tensor, " m"]
     noise_seed: int
     variants: tuple[str, ...] = ()
+
+    def with_arms(self, *, up: bool) -> Habitus:
+        """The same patient in a pose of the arms.
+
+        Args:
+            up: Whether they are raised.
+        """
+        others = tuple(v for v in self.variants if v != "arms_up")
+        return replace(self, arms_up=up, variants=("arms_up", *others) if up else others)
 
 
 def draw_habitus(generator: torch.Generator) -> Habitus:

@@ -19,6 +19,8 @@ from planar3d.organs import BACKGROUND, BODY, organ_id
 
 __all__ = ["Patient"]
 
+SMALLEST_PET_SHARE = 0.9  # of the body; beyond the PET nothing is known of its activity
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
@@ -29,18 +31,22 @@ class Patient:
         ct_hu: CT numbers, air outside the body ``(1, x, y, z)`` [HU].
         labels: Organ ids of `planar3d.organs`, 0 outside the body and 1 where no organ is known ``(1, x, y, z)``.
         name: What to call the patient in tables and files; never an identifier.
+        pet: Pre-therapy PET on the same grid, of any unit, ``(1, x, y, z)``; None where there is none.
     """
 
     grid: Grid
     ct_hu: Float[Tensor, "1 x y z"]
     labels: Integer[Tensor, "1 x y z"]
     name: str = "patient"
+    pet: Float[Tensor, "1 x y z"] | None = None
 
     def __post_init__(self) -> None:
-        for name, volume in (("ct_hu", self.ct_hu), ("labels", self.labels)):
-            if tuple(volume.shape) != (1, *self.grid.shape):
+        for name, volume in (("ct_hu", self.ct_hu), ("labels", self.labels), ("pet", self.pet)):
+            if volume is not None and tuple(volume.shape) != (1, *self.grid.shape):
                 raise ValueError(f"{name} has shape {tuple(volume.shape)}; the grid asks for {(1, *self.grid.shape)}")
         _require_finite(self.ct_hu)
+        if self.pet is not None:
+            _require_activity(self.pet)
 
     @classmethod
     def from_files(
@@ -51,6 +57,7 @@ class Patient:
         label_scheme: str | Path | Mapping[int, str] = "auto",
         spacing_mm: float | Sequence[float] | None = None,
         fill_from_ct: bool = True,
+        pet: str | Path | None = None,
         name: str = "patient",
     ) -> Patient:
         """Read CT and label map from NIfTI files of any orientation.
@@ -62,10 +69,11 @@ class Patient:
                 the path of a JSON file ``{"id": "organ", ...}``, or such a table itself.
             spacing_mm: Working spacing to resample to; None keeps the CT's [mm].
             fill_from_ct: Whether lungs and skeleton that the label map lacks are taken from the CT.
+            pet: Pre-therapy PET, as `with_pet` takes it.
             name: What to call the patient; never an identifier.
 
         Raises:
-            ValueError: A file is missing or no NIfTI, the grids differ, the CT is not finite, or a label id is unknown.
+            ValueError: A file is missing or no NIfTI, the grids differ, the CT is not finite, or a label id is unknown; see `with_pet`.
         """
         ct_hu, ct_grid, _ = read_volume(ct, name="ct")
         _require_finite(ct_hu)
@@ -75,7 +83,8 @@ class Patient:
         patient = cls.from_volumes(
             ct_grid, ct_hu, organs, excluded=(raw != 0) & (organs == BACKGROUND), fill_from_ct=fill_from_ct, name=name
         )
-        return patient if spacing_mm is None else patient.resampled(spacing_mm)
+        patient = patient if spacing_mm is None else patient.resampled(spacing_mm)
+        return patient if pet is None else patient.with_pet(pet)
 
     @classmethod
     def from_volumes(
@@ -130,7 +139,32 @@ class Patient:
         if grid.is_close(self.grid):
             return self
         ct_hu = resample(self.ct_hu, self.grid, grid, outside=AIR_HU)
-        return replace(self, grid=grid, ct_hu=ct_hu, labels=resample(self.labels, self.grid, grid, outside=float(BACKGROUND)))
+        labels = resample(self.labels, self.grid, grid, outside=float(BACKGROUND))
+        pet = None if self.pet is None else resample(self.pet, self.grid, grid, outside=0.0).clamp_min(0.0)  # the low-pass may ring
+        return replace(self, grid=grid, ct_hu=ct_hu, labels=labels, pet=pet)
+
+    def with_pet(self, path: str | Path) -> Patient:
+        """The patient with a PET, averaged and interpolated onto its grid.
+
+        Args:
+            path: NIfTI file of any grid and orientation in the coordinates of the CT, of any unit.
+
+        Raises:
+            ValueError: The file is missing or no NIfTI, holds values that are negative or not finite, or does not show the patient.
+        """
+        values, grid, _ = read_volume(path, name="pet", outside=0.0)
+        _require_activity(values)
+        seen = resample(torch.ones_like(values, dtype=torch.int32), grid, self.grid, outside=0.0) > 0
+        share = float(seen[self.body].float().mean()) if bool(self.body.any()) else 0.0
+        if share < SMALLEST_PET_SHARE:
+            raise ValueError(
+                f"pet {path} shows {100.0 * share:.0f} % of the patient and must show {100.0 * SMALLEST_PET_SHARE:.0f} %; check that both "
+                f"are in the coordinates of one scan [mm], or crop CT and labels to the PET"
+            )
+        pet = resample(values, grid, self.grid, outside=0.0).clamp_min(0.0)
+        if not bool((pet[self.body] > 0).any()):
+            raise ValueError(f"pet {path} is zero in the whole patient; give one that shows activity")
+        return replace(self, pet=pet)
 
     def without(self, organ_names: Sequence[str]) -> Patient:
         """The patient with these organs unlabelled: they become ``body``, as in a poorer segmentation.
@@ -140,6 +174,13 @@ class Patient:
         """
         ids = torch.tensor([organ_id(n) for n in organ_names], dtype=self.labels.dtype, device=self.labels.device)
         return replace(self, labels=self.labels.masked_fill(torch.isin(self.labels, ids), BODY))
+
+
+def _require_activity(pet: Tensor) -> None:
+    """Raise if a PET holds what no PET can."""
+    bad = int((~torch.isfinite(pet) | (pet < 0)).sum())
+    if bad:
+        raise ValueError(f"pet has {bad} voxels that are negative, NaN or infinite; give activity concentrations or uptake values")
 
 
 def _require_finite(ct_hu: Tensor) -> None:

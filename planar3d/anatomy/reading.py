@@ -27,13 +27,14 @@ __all__ = ["read_volume", "resample"]
 _LABEL_PATTERN = re.compile(r'<Label\s[^>]*?Key="(\d+)"[^>]*>\s*(?:<!\[CDATA\[)?([^\]<]+)')
 
 
-def read_volume(path: str | Path, *, name: str, is_label: bool = False) -> tuple[Tensor, Grid, dict[int, str]]:
+def read_volume(path: str | Path, *, name: str, is_label: bool = False, outside: float = AIR_HU) -> tuple[Tensor, Grid, dict[int, str]]:
     """Read a NIfTI file.
 
     Args:
         path: The file.
         name: What the file is, for messages.
         is_label: Whether it holds label ids (nearest neighbour, integers) and not CT numbers.
+        outside: Value of what is no label beyond an oblique volume: that of air in a CT.
 
     Returns:
         The volume ``(1, x, y, z)``, its grid, and the label names that the header holds (id to name; often none).
@@ -54,7 +55,7 @@ def read_volume(path: str | Path, *, name: str, is_label: bool = False) -> tuple
         volume = volume.to(torch.int32)
     else:
         volume = volume.to(torch.float32)
-    volume, grid = _axis_aligned(volume, np.asarray(file.affine, dtype=np.float64), is_label=is_label)
+    volume, grid = _axis_aligned(volume, np.asarray(file.affine, dtype=np.float64), outside=0.0 if is_label else outside, is_label=is_label)
     return (volume.long() if is_label else volume), grid, names
 
 
@@ -105,7 +106,7 @@ def _header_names(file: Nifti1Image) -> dict[int, str]:
     return {int(key): label.strip() for text in texts for key, label in _LABEL_PATTERN.findall(text)}
 
 
-def _axis_aligned(volume: Tensor, affine: np.ndarray, *, is_label: bool) -> tuple[Tensor, Grid]:
+def _axis_aligned(volume: Tensor, affine: np.ndarray, *, outside: float, is_label: bool) -> tuple[Tensor, Grid]:
     """Bring a volume to RAS+, resampling it only if its axes are oblique."""
     import torchio as tio
 
@@ -118,7 +119,6 @@ def _axis_aligned(volume: Tensor, affine: np.ndarray, *, is_label: bool) -> tupl
         clean[:3, 3] = image.affine[:3, 3]
         return image.data, Grid.from_affine(image.spatial_shape, clean)
     grid = _enclosing_grid(image.affine, image.spatial_shape, spacing)
-    outside = 0.0 if is_label else AIR_HU
     image.set_data(image.data - outside)
     moved = tio.Resample((grid.shape, grid.affine))(image)
     return moved.data + outside, grid

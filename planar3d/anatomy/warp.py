@@ -71,7 +71,7 @@ def draw_warp(generator: torch.Generator, *, velocity_mm: float = 12.0, correlat
 def warp_patient(patient: Patient, warp: Warp) -> Patient:
     """The patient under a warp, on a grid of the same spacing that holds the change of size.
 
-    CT numbers are interpolated linearly, labels go to the nearest voxel. What the field cuts goes on beyond it as at its border.
+    CT numbers and PET are interpolated linearly, labels go to the nearest voxel. What the field cuts goes on beyond it as at its border.
 
     Args:
         patient: CT and labels, on any device.
@@ -90,10 +90,13 @@ def warp_patient(patient: Patient, warp: Warp) -> Patient:
             f"correlation_mm"
         )
     at = _normalised(source, patient.grid)[None]
-    ct_hu = torch.nn.functional.grid_sample(patient.ct_hu[None], at, mode="bilinear", padding_mode="border", align_corners=False)[0]
-    labels = patient.labels[None].to(at.dtype)
-    labels = torch.nn.functional.grid_sample(labels, at, mode="nearest", padding_mode="border", align_corners=False)[0]
-    return replace(patient, grid=grid, ct_hu=ct_hu, labels=labels.to(patient.labels.dtype))
+
+    def moved(volume: Tensor, mode: str) -> Tensor:
+        return torch.nn.functional.grid_sample(volume[None], at, mode=mode, padding_mode="border", align_corners=False)[0]
+
+    labels = moved(patient.labels.to(at.dtype), "nearest").to(patient.labels.dtype)
+    pet = None if patient.pet is None else moved(patient.pet, "bilinear")
+    return replace(patient, grid=grid, ct_hu=moved(patient.ct_hu, "bilinear"), labels=labels, pet=pet)
 
 
 def volume_change(warp: Warp, grid: Grid) -> Float[Tensor, "x y z"]:

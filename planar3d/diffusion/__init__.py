@@ -1,6 +1,7 @@
-"""Conditional diffusion: noise levels, sampler, and agreement with the measured counts."""
+"""Conditional diffusion: noise and its levels, sampler, and agreement with the measured counts."""
 
 from planar3d.diffusion.consistency import Consistency, Denoise, EMConsistency, GradientConsistency, Measurement, NoConsistency
+from planar3d.diffusion.noise_field import NoiseField
 from planar3d.diffusion.noise_level import NoiseLevels
 from planar3d.diffusion.sampler import Sampler, edm_solver
 
@@ -11,6 +12,7 @@ __all__ = [
     "GradientConsistency",
     "Measurement",
     "NoConsistency",
+    "NoiseField",
     "NoiseLevels",
     "Sampler",
     "edm_solver",

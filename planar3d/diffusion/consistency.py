@@ -5,12 +5,14 @@ A consistency is asked for the denoised volume at every step and may change it; 
 - `NoConsistency`: the denoiser's own answer. A conditional denoiser has seen the counts already.
 - `EMConsistency`: a few non-negative EM steps on the denoised volume, each of which raises its Poisson likelihood (the decomposed
   diffusion sampling of Chung et al. 2024, arXiv:2303.05754, in the Poisson form of Singh et al. 2024, arXiv:2308.14190).
-- `GradientConsistency`: diffusion posterior sampling (Chung et al. 2023, arXiv:2209.14687), ``D' = D + zeta sigma^2 grad log p(y | D)``
-  with the gradient taken through the denoiser; by Tweedie's formula the mean under the likelihood of the denoised volume for ``zeta = 1``.
+- `GradientConsistency`: diffusion posterior sampling (Chung et al. 2023, arXiv:2209.14687), ``D' = D + zeta sigma^2 C grad log p(y | D)``
+  with the gradient taken through the denoiser and C the covariance of the noise; by Tweedie's formula the mean under the likelihood of
+  the denoised volume for ``zeta = 1``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -20,6 +22,10 @@ from torch import Tensor
 from planar3d.shapes import Volume
 
 __all__ = ["Consistency", "Denoise", "EMConsistency", "GradientConsistency", "Measurement", "NoConsistency"]
+
+
+Correlate = Callable[[Volume], Volume]
+"""The covariance of the noise, of unit variance, times a volume."""
 
 
 @runtime_checkable
@@ -48,7 +54,9 @@ class Measurement(Protocol):
 class Consistency(Protocol):
     """Denoised volumes in agreement with a measurement."""
 
-    def __call__(self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"]) -> Volume:
+    def __call__(
+        self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"], correlate: Correlate
+    ) -> Volume:
         """``(n, 1, x, y, z)``."""
         ...
 
@@ -56,7 +64,9 @@ class Consistency(Protocol):
 class NoConsistency:
     """The denoiser's own answer."""
 
-    def __call__(self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"]) -> Volume:
+    def __call__(
+        self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"], correlate: Correlate
+    ) -> Volume:
         """The denoised volumes."""
         return denoise(noisy, sigma)
 
@@ -75,7 +85,9 @@ class EMConsistency:
         self.steps = steps
         self.below = below
 
-    def __call__(self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"]) -> Volume:
+    def __call__(
+        self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"], correlate: Correlate
+    ) -> Volume:
         """The denoised volumes after EM."""
         denoised = denoise(noisy, sigma)
         return measurement.em(denoised, self.steps) if float(sigma.max()) < self.below else denoised
@@ -95,14 +107,16 @@ class GradientConsistency:
         self.scale = scale
         self.limit = limit
 
-    def __call__(self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"]) -> Volume:
+    def __call__(
+        self, denoise: Denoise, measurement: Measurement, noisy: Volume, sigma: Float[Tensor, " n"], correlate: Correlate
+    ) -> Volume:
         """The denoised volumes moved up the gradient."""
         with torch.enable_grad():
             start = noisy.detach().requires_grad_(True)
             denoised = denoise(start, sigma)
             (gradient,) = torch.autograd.grad(measurement.log_likelihood(denoised).sum(), start)
         s = sigma.view(-1, 1, 1, 1, 1).to(gradient)
-        step = self.scale * s.square() * gradient
-        # white noise of that level has a root mean square of sigma: a step of more would leave the volumes that the denoiser knows
+        step = self.scale * s.square() * correlate(gradient)
+        # noise of that level has a root mean square of sigma: a step of more would leave the volumes that the denoiser knows
         size = step.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt()
         return denoised.detach() + step * (self.limit * s / size.clamp(min=1e-30)).clamp(max=1.0)

@@ -2,13 +2,14 @@
 
 The schedule and the solver are those of a scheduler of diffusers in the form of Karras et al. 2022 (arXiv:2206.00364), as
 `diffusers.EDMDPMSolverMultistepScheduler` or `diffusers.EDMEulerScheduler`. They take what a network answers before its
-preconditioning; a denoised volume ``D`` is handed to them as the answer that would have given it.
+preconditioning; a denoised volume ``D`` is handed to them as the answer that would have given it. Nothing is random after the start, so
+that noise of any covariance serves.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,11 +21,10 @@ from planar3d.shapes import Volume
 __all__ = ["Sampler", "edm_solver"]
 
 
-def edm_solver(*, stochastic: bool = True, sigma_min: float = 0.02, sigma_max: float = 80.0, rho: float = 7.0) -> Any:
+def edm_solver(*, sigma_min: float = 0.02, sigma_max: float = 20.0, rho: float = 7.0) -> Any:
     """The multistep solver of second order (Lu et al. 2022, arXiv:2211.01095) on the schedule of Karras et al.
 
     Args:
-        stochastic: Whether noise is put in along the way; it forgets errors made at higher noise levels.
         sigma_min: Lowest noise level before none.
         sigma_max: Highest noise level.
         rho: Crowds the levels towards the low end.
@@ -36,7 +36,7 @@ def edm_solver(*, stochastic: bool = True, sigma_min: float = 0.02, sigma_max: f
         sigma_max=sigma_max,
         rho=rho,
         sigma_data=1.0,
-        algorithm_type="sde-dpmsolver++" if stochastic else "dpmsolver++",
+        algorithm_type="dpmsolver++",
         solver_order=2,
         final_sigmas_type="zero",
     )
@@ -46,59 +46,64 @@ class Sampler:
     """Draws volumes by denoising.
 
     Args:
-        scheduler: An EDM scheduler of diffusers, as `edm_solver` makes one.
+        scheduler: An EDM scheduler of diffusers without noise of its own, as `edm_solver` makes one.
         evaluations: How often the denoiser is evaluated per volume.
         consistency: Brings the denoised volumes to agree with a measurement; None for no more than the denoiser knows.
     """
 
-    def __init__(self, *, scheduler: Any = None, evaluations: int = 16, consistency: Consistency | None = None) -> None:
+    def __init__(self, *, scheduler: Any = None, evaluations: int = 10, consistency: Consistency | None = None) -> None:
         if evaluations < 2:
             raise ValueError(f"evaluations must be at least 2, got {evaluations}")
         self.scheduler: Any = edm_solver() if scheduler is None else scheduler
         self.evaluations = evaluations
         self.consistency = consistency or NoConsistency()
 
+    @property
+    def sigma_max(self) -> float:
+        """Noise level of the start."""
+        return float(self._schedule("cpu").sigmas[0])
+
     def __call__(
         self,
         denoise: Denoise,
         measurement: Measurement,
+        start: Volume,
         *,
-        mean: Volume,
-        generators: Sequence[torch.Generator],
+        correlate: Callable[[Volume], Volume] | None = None,
         watch: Callable[[float, Volume], None] | None = None,
         differentiable: int = 0,
     ) -> Volume:
-        """One volume per generator.
+        """Volumes without noise, ``(n, 1, x, y, z)``.
 
         Args:
             denoise: The denoiser.
             measurement: What was measured.
-            mean: Around which the noise begins, ``(n, 1, x, y, z)``.
-            generators: One per volume, so that each is the same in any batch.
+            start: Volumes with noise of `sigma_max`, ``(n, 1, x, y, z)``.
+            correlate: The covariance of the noise times a volume; None for white noise.
             watch: Called with the noise level and the denoised volumes at every evaluation.
             differentiable: The last so many evaluations keep what a gradient needs to go back through them.
-
-        Returns:
-            ``(n, 1, x, y, z)``.
         """
-        scheduler = copy.deepcopy(self.scheduler)  # it counts its steps
-        scheduler.set_timesteps(self.evaluations, device=mean.device)
+        scheduler, volume = self._schedule(start.device), start
         sigmas = scheduler.sigmas[:-1].tolist()
-        volume = mean + sigmas[0] * _noise(mean, generators)
         for index, (time, level) in enumerate(zip(scheduler.timesteps, sigmas, strict=True)):
-            sigma = torch.full((len(mean),), level, device=mean.device)
+            sigma = torch.full((len(start),), level, device=start.device)
             with torch.set_grad_enabled(index >= self.evaluations - differentiable):
-                denoised = self.consistency(denoise, measurement, volume, sigma)
+                denoised = self.consistency(denoise, measurement, volume, sigma, correlate or _unchanged)
             if watch is not None:
                 watch(level, denoised)
             scheduler.is_scale_input_called = True  # the denoiser scales what it sees itself
-            volume = scheduler.step(_answer(scheduler, denoised, volume, level), time, volume, generator=list(generators)).prev_sample
+            volume = scheduler.step(_answer(scheduler, denoised, volume, level), time, volume).prev_sample
         return volume
 
+    def _schedule(self, device: torch.device | str) -> Any:
+        """A scheduler of its own for every run, as it counts its steps."""
+        scheduler = copy.deepcopy(self.scheduler)
+        scheduler.set_timesteps(self.evaluations, device=device)
+        return scheduler
 
-def _noise(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """White noise, each volume from its own generator."""
-    return torch.stack([torch.randn(like.shape[1:], generator=g, device=like.device, dtype=like.dtype) for g in generators])
+
+def _unchanged(volume: Volume) -> Volume:
+    return volume
 
 
 def _answer(scheduler: Any, denoised: Tensor, volume: Tensor, sigma: float) -> Tensor:

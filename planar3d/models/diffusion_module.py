@@ -1,6 +1,6 @@
 """Training of a diffusion model: a denoiser around the estimate of a network, which may be trained along.
 
-``min E w |D(r + sigma n; sigma, m, tau, c) - r|^2 / c_out^2`` over phantoms, noise levels sigma and white noise n, with ``r`` the root of
+``min E w |D(r + sigma n; sigma, m, tau, c) - r|^2 / c_out^2`` over phantoms, noise levels sigma and noise n, with ``r`` the root of
 the relative true activity, ``m`` and ``tau`` the estimate and its spread, and weight ``w = tau / mean tau``: errors count where there
 is something to be uncertain of, and the best denoiser is the same for any weight. In a share of the samples the measurement is withheld,
 which teaches the prior over activity in an anatomy (Ho and Salimans 2022).
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from planar3d.diffusion import NoiseLevels, Sampler
+from planar3d.diffusion import NoiseField, NoiseLevels, Sampler
 from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.models.unet_module import regression_loss
 from planar3d.nn.denoiser import PreconditionedDenoiser
@@ -44,7 +44,8 @@ class DiffusionModule(ReconstructionModule):
         loss: Loss of the estimator, as `planar3d.nn.ActivityLoss`.
         optimizer: Parameters to optimiser.
         scheduler: Optimiser and ``total_steps`` to a schedule that advances once per step; None keeps the learning rate.
-        noise: Noise levels to learn on.
+        noise: The noise to learn on.
+        levels: Its levels.
         sampler: Draws samples for `reconstruct`.
         passes: How often the estimator goes over its estimate.
         spread: Weight of the loss of the estimator's spread.
@@ -64,7 +65,8 @@ class DiffusionModule(ReconstructionModule):
         loss: nn.Module,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
-        noise: NoiseLevels | None = None,
+        noise: NoiseField | None = None,
+        levels: NoiseLevels | None = None,
         sampler: Sampler | None = None,
         passes: int = 1,
         spread: float = 0.05,
@@ -78,9 +80,10 @@ class DiffusionModule(ReconstructionModule):
             raise ValueError(f"withheld must lie in [0, 1), got {withheld}; it is a share of the samples")
         if noise_draws < 1:
             raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
-        self.save_hyperparameters(ignore=["net", "inputs", "loss", "optimizer", "scheduler", "noise", "sampler"])
+        self.save_hyperparameters(ignore=["net", "inputs", "loss", "optimizer", "scheduler", "noise", "levels", "sampler"])
         self.loss = loss
-        self.noise = noise or NoiseLevels()
+        self.noise = noise or NoiseField()
+        self.levels = levels or NoiseLevels()
         self.sampler = sampler or Sampler()
         self.passes = passes
         self.spread = spread
@@ -111,6 +114,7 @@ class DiffusionModule(ReconstructionModule):
                 self.net,
                 made,
                 self.sampler,
+                self.noise,
                 copies=VALIDATION_SAMPLES,
                 seed=self.seed,
                 watch=lambda sigma, activity: seen.append((sigma, activity[::VALIDATION_SAMPLES])),
@@ -138,11 +142,12 @@ class DiffusionModule(ReconstructionModule):
     def _denoising(self, made: NetworkEstimate, batch: SolvedProblem, generator: torch.Generator) -> Tensor:
         """Loss of the denoiser."""
         draws, n = self.noise_draws, len(batch) * self.noise_draws
-        known = torch.rand(n, generator=generator, device=generator.device) >= self.withheld
+        device = made.mean.device
+        known = torch.rand(n, generator=generator).to(device) >= self.withheld
         condition = Condition.of_estimate(made.detached(), known, copies=draws)
         truth = made.inputs.root(batch.truth.activity).repeat_interleave(draws, dim=0)
-        sigma = self.noise.draw(n, generator)
-        noise = torch.randn(truth.shape, generator=generator, device=generator.device)
+        sigma = self.levels.draw(n, generator).to(device)
+        noise = self.noise.draw(batch.problem.grid, [generator] * n, device)
         inside = condition.mask.to(truth)
         noisy = (truth + sigma.view(-1, 1, 1, 1, 1) * noise) * inside
         denoised = self.net.denoiser(noisy, sigma, mean=condition.mean, spread=condition.spread, condition=condition.channels)
@@ -154,4 +159,4 @@ class DiffusionModule(ReconstructionModule):
 
     def _generator(self, stream: int) -> torch.Generator:
         """Randomness of one step, the same however often the run was interrupted and different on every device."""
-        return torch.Generator(device=self.device).manual_seed((self.seed + 1) * 1_000_003 + stream * 4099 + self.global_rank)
+        return torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + stream * 4099 + self.global_rank)

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planar3d.diffusion.sampler import Sampler
+from planar3d.diffusion import NoiseField, Sampler
 from planar3d.nn.denoiser import PreconditionedDenoiser
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.physics.likelihood import poisson_deviance
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
+from planar3d.reconstruction.diffusion import sample_seeds
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
 from planar3d.reconstruction.problem import PlanarProblem
@@ -47,6 +48,7 @@ class RewardTuning:
 
     Args:
         sampler: Draws the samples, with the consistency that will be used afterwards.
+        noise: The noise that the denoiser was trained with.
         steps: Gradient steps.
         samples: Samples drawn per step.
         differentiable: Evaluations at the end of the sampling through which the gradient goes.
@@ -61,6 +63,7 @@ class RewardTuning:
         self,
         *,
         sampler: Sampler | None = None,
+        noise: NoiseField | None = None,
         steps: int = 20,
         samples: int = 2,
         differentiable: int = 2,
@@ -71,6 +74,7 @@ class RewardTuning:
         seed: int = 0,
     ) -> None:
         self.sampler = sampler or Sampler()
+        self.noise = noise or NoiseField()
         if steps < 1 or samples < 1:
             raise ValueError(f"steps and samples must be at least 1, got {steps} and {samples}")
         if not 1 <= differentiable <= self.sampler.evaluations:
@@ -101,7 +105,7 @@ class RewardTuning:
 
     def _run(self, start: PosteriorNet, tuned: PosteriorNet, made: NetworkEstimate) -> Iterator[RewardStep]:
         """The steps, one after another."""
-        patients, copies, device = len(made.mean), self.samples, made.mean.device
+        patients, copies, device, grid = len(made.mean), self.samples, made.mean.device, made.inputs.problem.grid
         condition = Condition.of_estimate(made, torch.ones(patients * copies, dtype=torch.bool, device=device), copies=copies)
         measurement = RootMeasurement(made.inputs, copies=copies)
         counts = made.inputs.problem.views.repeat_interleave(copies, dim=0)
@@ -119,10 +123,15 @@ class RewardTuning:
                     distances.append(((denoised - original) / out)[condition.mask].square().mean())
                 return denoised
 
-            generators = [
-                torch.Generator(device=device).manual_seed(self.seed * 1_000_003 + step * 1009 + k) for k in range(patients * copies)
-            ]
-            root = self.sampler(watched, measurement, mean=condition.mean, generators=generators, differentiable=self.differentiable)
+            seeds = sample_seeds(self.seed, patients, copies, first=step * copies)
+            field = self.noise.draw(grid, [torch.Generator().manual_seed(s) for s in seeds], device)
+            root = self.sampler(
+                watched,
+                measurement,
+                condition.mean + self.sampler.sigma_max * field,
+                correlate=lambda volume: self.noise.correlate(volume, grid),
+                differentiable=self.differentiable,
+            )
             expected = made.inputs.problem.expected_counts(measurement.activity(root))
             # an empty pixel with an expectation of nothing has no derivative
             deviance = poisson_deviance(counts, expected.clamp(min=1e-3))

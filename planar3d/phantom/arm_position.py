@@ -16,6 +16,7 @@ down and an image with arms raised, render a digital patient in both poses (`pla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,11 +71,13 @@ class ArmPosition:
         forward_mm: Standard deviation of how far the arms lie before the middle of the body [mm].
     """
 
-    def __init__(self, *, probability: float = 0.5, gap_mm: tuple[float, float] = (0.0, 30.0), forward_mm: float = 12.0) -> None:
+    def __init__(self, *, probability: float = 0.5, gap_mm: Sequence[float] = (0.0, 30.0), forward_mm: float = 12.0) -> None:
         if not 0 <= probability <= 1:
             raise ValueError(f"probability must lie between 0 and 1, got {probability}")
-        if not (0 <= gap_mm[0] <= gap_mm[1] and forward_mm >= 0):
-            raise ValueError(f"gap_mm must be zero or more and in order, and forward_mm zero or more, got {tuple(gap_mm)} and {forward_mm}")
+        if not (len(gap_mm) == 2 and 0 <= gap_mm[0] <= gap_mm[1] and forward_mm >= 0):
+            raise ValueError(
+                f"gap_mm must be two figures in order, none negative, and forward_mm zero or more, got {tuple(gap_mm)} and {forward_mm}"
+            )
         self.probability = probability
         self.gap_mm = (float(gap_mm[0]), float(gap_mm[1]))
         self.forward_mm = forward_mm

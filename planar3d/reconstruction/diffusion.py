@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from planar3d.diffusion.sampler import Sampler
+from planar3d.diffusion import NoiseField, Sampler
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.organs import ORGANS
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
@@ -32,6 +32,7 @@ class DiffusionReconstruction:
         net: Estimator and denoiser; put into evaluation mode.
         inputs: Makes the channels as in training.
         sampler: Draws the samples.
+        noise: The noise that the denoiser was trained with.
         samples: Samples of each patient.
         passes: How often the estimator goes over its estimate, as in training.
         guidance: 1 samples the conditional model; 0 the prior of the anatomy, to which the sampler's consistency alone brings the
@@ -49,6 +50,7 @@ class DiffusionReconstruction:
         net: PosteriorNet,
         inputs: PhysicsInputs,
         sampler: Sampler | None = None,
+        noise: NoiseField | None = None,
         samples: int = 16,
         passes: int = 1,
         guidance: float = 1.0,
@@ -61,6 +63,7 @@ class DiffusionReconstruction:
         self.net = net.eval()
         self.inputs = inputs
         self.sampler = sampler or Sampler()
+        self.noise = noise or NoiseField()
         self.samples = samples
         self.passes = passes
         self.guidance = guidance
@@ -73,7 +76,7 @@ class DiffusionReconstruction:
         """Reconstruct a batch."""
         made = apply_network(self.net.estimator, self.inputs, problem, passes=self.passes)
         drawn = [
-            draw_samples(self.net, made, self.sampler, copies=n, first=first, guidance=self.guidance, seed=self.seed)
+            draw_samples(self.net, made, self.sampler, self.noise, copies=n, first=first, guidance=self.guidance, seed=self.seed)
             for first, n in self._shares(len(problem.views))
         ]
         return posterior_of_samples(torch.cat(drawn), problem, keep=self.keep_samples)
@@ -89,6 +92,7 @@ def draw_samples(
     net: PosteriorNet,
     made: NetworkEstimate,
     sampler: Sampler,
+    noise: NoiseField,
     *,
     copies: int,
     first: int = 0,
@@ -102,6 +106,7 @@ def draw_samples(
         net: Holds the denoiser.
         made: The estimate of the patients.
         sampler: Draws the samples.
+        noise: The noise that the denoiser was trained with.
         copies: Samples of each patient.
         first: Number of the first of them; sample k is the same however many are drawn.
         guidance: See `ConditionalDenoiser`.
@@ -113,18 +118,29 @@ def draw_samples(
     condition = Condition.of_estimate(made, known, copies=copies)
     prior = None if guidance == 1.0 else Condition.of_estimate(made, ~known, copies=copies)
     measurement = RootMeasurement(made.inputs, copies=copies)
-    generators = [
-        torch.Generator(device=device).manual_seed(seed * 1_000_003 + 1009 * b + first + k) for b in range(patients) for k in range(copies)
-    ]
-    start = condition if prior is None or guidance != 0 else prior
+    around = condition if prior is None or guidance != 0 else prior
+    grid, seeds = made.inputs.problem.grid, sample_seeds(seed, patients, copies, first)
+    generators = [torch.Generator().manual_seed(s) for s in seeds]
     root = sampler(
         ConditionalDenoiser(net.denoiser, condition, prior=prior, guidance=guidance),
         measurement,
-        mean=start.mean,
-        generators=generators,
+        around.mean + sampler.sigma_max * noise.draw(grid, generators, device),
+        correlate=lambda volume: noise.correlate(volume, grid),
         watch=None if watch is None else lambda sigma, volume: watch(sigma, measurement.activity(volume)),
     )
     return measurement.activity(root).unflatten(0, (patients, copies)).movedim(1, 0)
+
+
+def sample_seeds(seed: int, patients: int, copies: int, first: int = 0) -> list[int]:
+    """A seed for each sample of each patient, those of a patient in a row.
+
+    Args:
+        seed: Fixes all of them.
+        patients: Number of patients.
+        copies: Samples of each.
+        first: Number of the first sample.
+    """
+    return [seed * 1_000_003 + 1009 * b + first + k for b in range(patients) for k in range(copies)]
 
 
 def posterior_of_samples(samples: Tensor, problem: PlanarProblem, *, keep: bool = True) -> Posterior:

@@ -195,6 +195,16 @@ def test_arms_lie_beside_the_trunk_or_above_the_head() -> None:
         assert _volume_ml(up, organ) == pytest.approx(_volume_ml(down, organ), rel=1e-6)
 
 
+def test_a_seed_can_be_rendered_in_the_other_pose_of_its_arms() -> None:
+    drawn, same, other = (digital_patient(12, arms=arms) for arms in (None, "down", "up"))
+    assert torch.equal(drawn.ct_hu, same.ct_hu)
+    assert int(other.body.sum()) < int(drawn.body.sum())
+    for organ in ("liver", "spleen", "pelvis", "spine", "urinary_bladder"):
+        assert torch.equal(drawn.labels == organ_id(organ), other.labels == organ_id(organ)), organ
+    with pytest.raises(ValueError, match="arms must be"):
+        digital_patient(12, arms="crossed")
+
+
 def test_a_single_kidney_is_alone_and_large() -> None:
     seed = _seed_with("single_kidney")
     habitus, patient = _habitus(seed), digital_patient(seed)

@@ -36,52 +36,52 @@ class Target:
 NOTHING = Target(0.0, 1.0)
 
 
-def generators(count: int, first: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(first + k) for k in range(count)]
+def unchanged(volume: Tensor) -> Tensor:
+    """The covariance of white noise."""
+    return volume
 
 
-@pytest.mark.parametrize("stochastic", [False, True])
-def test_samples_of_a_normal_model_have_its_mean_and_spread(stochastic: bool) -> None:
-    sampler = Sampler(scheduler=edm_solver(stochastic=stochastic), evaluations=20)
-    samples = sampler(Normal(), NOTHING, mean=torch.full((8, *SHAPE), MEAN), generators=generators(8))
+def start(sampler: Sampler, mean: float, count: int, first: int = 0) -> Tensor:
+    """Volumes with the noise that the sampler starts from, each from its own seed."""
+    drawn = [torch.randn(SHAPE, generator=torch.Generator().manual_seed(first + k)) for k in range(count)]
+    return mean + sampler.sigma_max * torch.stack(drawn)
+
+
+def run(sampler: Sampler, count: int, *, mean: float = MEAN, target: Target = NOTHING, **options: object) -> Tensor:
+    return sampler(Normal(), target, start(sampler, mean, count), **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_samples_of_a_normal_model_have_its_mean_and_spread() -> None:
+    samples = run(Sampler(evaluations=20), 8)
     assert float(samples.mean()) == pytest.approx(MEAN, abs=0.03)
-    # the noise put in along the way is only as right as the steps are short
-    assert float(samples.std()) == pytest.approx(SPREAD, rel=0.09 if stochastic else 0.04)
+    assert float(samples.std()) == pytest.approx(SPREAD, rel=0.04)
 
 
 def test_where_the_noise_begins_does_not_matter() -> None:
-    far = Sampler(evaluations=20)(Normal(), NOTHING, mean=torch.zeros(4, *SHAPE), generators=generators(4))
-    assert float(far.mean()) == pytest.approx(MEAN, abs=0.05)
+    assert float(run(Sampler(evaluations=20), 4, mean=0.0).mean()) == pytest.approx(MEAN, abs=0.05)
 
 
-def test_a_sample_is_the_same_in_any_batch() -> None:
+def test_nothing_is_random_after_the_start() -> None:
     sampler = Sampler(evaluations=6)
-    together = sampler(Normal(), NOTHING, mean=torch.ones(3, *SHAPE), generators=generators(3))
-    alone = sampler(Normal(), NOTHING, mean=torch.ones(1, *SHAPE), generators=generators(1, first=2))
-    torch.testing.assert_close(together[2:], alone)
-
-
-def test_a_sampler_may_be_used_twice() -> None:
-    sampler = Sampler(evaluations=5)
-    first, second = (sampler(Normal(), NOTHING, mean=torch.ones(1, *SHAPE), generators=generators(1)) for _ in range(2))
-    torch.testing.assert_close(first, second)
+    together = run(sampler, 3)
+    torch.testing.assert_close(together[2:], sampler(Normal(), NOTHING, start(sampler, MEAN, 1, first=2)))
+    torch.testing.assert_close(together, run(sampler, 3))
 
 
 def test_every_evaluation_is_watched_from_the_highest_noise_level_down() -> None:
     seen: list[float] = []
-    Sampler(evaluations=7)(
-        Normal(), NOTHING, mean=torch.ones(1, *SHAPE), generators=generators(1), watch=lambda sigma, _: seen.append(sigma)
-    )
+    sampler = Sampler(scheduler=edm_solver(sigma_max=30.0), evaluations=7)
+    run(sampler, 1, watch=lambda sigma, _: seen.append(sigma))
     assert len(seen) == 7
     assert seen == sorted(seen, reverse=True)
-    assert seen[0] == pytest.approx(80.0, rel=1e-4)
+    assert seen[0] == pytest.approx(30.0, rel=1e-4) == sampler.sigma_max
 
 
 def test_em_steps_are_made_below_their_noise_level_alone() -> None:
     consistency, target, noisy = EMConsistency(steps=2, below=1.0), Target(5.0, 1.0), torch.zeros(1, *SHAPE)
     for level, moved in ((0.5, 0.75), (2.0, 0.0)):
         sigma = torch.tensor([level])
-        before, after = Normal()(noisy, sigma), consistency(Normal(), target, noisy, sigma)
+        before, after = Normal()(noisy, sigma), consistency(Normal(), target, noisy, sigma, unchanged)
         torch.testing.assert_close(after, before + moved * (5.0 - before))
 
 
@@ -91,20 +91,18 @@ def test_the_gradient_gives_the_posterior_mean_of_a_weak_measurement() -> None:
     variance = 1.0 / (1.0 / SPREAD**2 + 1.0 / 0.3**2)
     denoised = Normal()(noisy, sigma)
     expected = (denoised / variance + 3.0 / 20.0**2) / (1.0 / variance + 1.0 / 20.0**2)
-    torch.testing.assert_close(GradientConsistency()(Normal(), target, noisy, sigma), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(GradientConsistency()(Normal(), target, noisy, sigma, unchanged), expected, rtol=0, atol=1e-5)
 
 
 def test_a_gradient_step_is_never_larger_than_the_noise() -> None:
     noisy, sigma = torch.zeros(2, *SHAPE), torch.tensor([0.3, 1.0])
-    change = GradientConsistency(limit=0.5)(Normal(), Target(100.0, 1e-3), noisy, sigma) - Normal()(noisy, sigma)
+    change = GradientConsistency(limit=0.5)(Normal(), Target(100.0, 1e-3), noisy, sigma, unchanged) - Normal()(noisy, sigma)
     torch.testing.assert_close(change.square().flatten(1).mean(dim=1).sqrt(), 0.5 * sigma)
 
 
 def test_gradient_consistency_draws_towards_the_measurement() -> None:
     drawn = {
-        name: Sampler(evaluations=12, consistency=consistency)(
-            Normal(), Target(3.0, 0.5), mean=torch.full((2, *SHAPE), MEAN), generators=generators(2)
-        )
+        name: run(Sampler(evaluations=12, consistency=consistency), 2, target=Target(3.0, 0.5))
         for name, consistency in (("without", NoConsistency()), ("with", GradientConsistency()))
     }
     assert float(drawn["with"].mean()) > float(drawn["without"].mean()) + 0.2

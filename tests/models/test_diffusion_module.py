@@ -49,7 +49,7 @@ def make_trainer(folder: Path, epochs: int) -> Trainer:
 
 def test_the_denoiser_can_learn_a_patient_by_heart(data: PhantomDataModule) -> None:
     data.setup("fit")
-    module = make_module(train_estimator=False, noise=NoiseLevels(log_mean=0.0, log_sd=0.3), noise_draws=4)
+    module = make_module(train_estimator=False, levels=NoiseLevels(log_mean=0.0, log_sd=0.3), noise_draws=4)
     optimizer = torch.optim.AdamW(module.net.denoiser.parameters(), lr=1e-2)
     batch, losses = data.synthesise(torch.arange(2), epoch=0), []
     with torch.no_grad():
