@@ -35,6 +35,7 @@ from planar3d.results import remove_empty
 
 __all__ = [
     "CONFIG_DIR",
+    "checkpoint_of",
     "command",
     "is_ours",
     "open_diffusion",
@@ -186,32 +187,37 @@ def open_patient(
     return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct, pet=pet)
 
 
-def open_unet(*, checkpoint: str | None) -> UNetReconstruction:
+def open_unet(*, checkpoint: str | None, shipped: str | None = None) -> UNetReconstruction:
     """The reconstruction method of a weights file, which says itself which network it is.
 
     Args:
         checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
+        shipped: Name of the weights that come with planar3d, taken where no file is given.
 
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
-    net, inputs, passes = _opened(checkpoint, "unet")
+    net, inputs, passes = _opened(checkpoint or shipped, "unet")
     if isinstance(net, PosteriorNet):
         net = net.estimator
     return UNetReconstruction(net=net, inputs=inputs, passes=passes)
 
 
-def open_diffusion(*, checkpoint: str | None, sampler: Sampler | None = None, **options: Any) -> DiffusionReconstruction:
+def open_diffusion(
+    *, checkpoint: str | None, shipped: str | None = None, sampler: Sampler | None = None, **options: Any
+) -> DiffusionReconstruction:
     """The reconstruction method of the weights file of a diffusion model.
 
     Args:
         checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
+        shipped: Name of the weights that come with planar3d, taken where no file is given.
         sampler: Draws the samples.
         options: Further options of `DiffusionReconstruction`.
 
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
+    checkpoint = checkpoint or shipped
     net, inputs, passes = _opened(checkpoint, "diffusion")
     noise = load_config(str(checkpoint))["model"].get("noise", {"_target_": "planar3d.diffusion.NoiseField"})
     if not isinstance(net, PosteriorNet):
@@ -235,6 +241,15 @@ def _opened(checkpoint: str | None, method: str) -> tuple[Any, PhysicsInputs, in
     net, inputs = instantiate(model["net"], _convert_="all"), instantiate(model["inputs"], _convert_="all")
     load_checkpoint_into(net, checkpoint)
     return net, inputs, int(model.get("passes", 1))
+
+
+def checkpoint_of(cfg: DictConfig) -> str | None:
+    """The weights that a command's method uses: those given, else those that come with planar3d; None for a method without weights.
+
+    Args:
+        cfg: Configuration with ``checkpoint`` and ``method``.
+    """
+    return cfg.checkpoint or (cfg.get("method") or {}).get("shipped")
 
 
 def trained_spacing_mm(checkpoint: str) -> float | None:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from planar3d.anatomy.patient import Patient
-from planar3d.config import trained_camera, trained_spacing_mm
+from planar3d.config import checkpoint_of, trained_camera, trained_spacing_mm
 from planar3d.io import PlanarImage, read_planar
 from planar3d.measurement import camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
@@ -70,7 +70,8 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
         cfg: Configuration of the command.
         image: The acquisition.
     """
-    trained = None if cfg.checkpoint is None else trained_camera(cfg.checkpoint)
+    weights = checkpoint_of(cfg)
+    trained = None if weights is None else trained_camera(weights)
     if trained is not None and trained != (image.camera, image.isotope):
         text = f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful"
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
@@ -103,7 +104,8 @@ def _spacing_mm(cfg: DictConfig) -> float:
     """The spacing asked for, else the one that the weights were trained on, else the default [mm]."""
     if cfg.spacing_mm is not None:
         return float(cfg.spacing_mm)
-    trained = None if cfg.checkpoint is None else trained_spacing_mm(cfg.checkpoint)
+    weights = checkpoint_of(cfg)
+    trained = None if weights is None else trained_spacing_mm(weights)
     return DEFAULT_SPACING_MM if trained is None else trained
 
 

@@ -44,23 +44,42 @@ class PlanarSimulator:
         self.anterior_counts = (float(low), float(high))
 
     def simulate(
-        self, *, labels: LabelMap, given_labels: LabelMap, mu_map: Volume, grid: Grid, seeds: Tensor, pet: Volume | None = None
+        self,
+        *,
+        labels: LabelMap,
+        given_labels: LabelMap,
+        mu_map: Volume,
+        grid: Grid,
+        seeds: Tensor,
+        given_mu_map: Volume | None = None,
+        pet: Volume | None = None,
     ) -> Batch:
         """Image one synthetic patient per seed.
 
         Args:
             labels: Organ ids of the anatomy before it moves, ``(b, 1, x, y, z)``.
             given_labels: Organ ids that a method will be given, ``(b, 1, x, y, z)``.
-            mu_map: Attenuation before it moves, as a method will be given it, ``(b, 1, x, y, z)`` [1/mm].
+            mu_map: Attenuation before it moves, ``(b, 1, x, y, z)`` [1/mm].
             grid: Where the volumes lie.
             seeds: One integer per sample, ``(b,)``.
+            given_mu_map: Attenuation that a method will be given where that is another, as of a CT with raised arms, ``(b, 1, x, y, z)``
+                [1/mm]; None for ``mu_map``.
             pet: Pre-therapy PET in the anatomy before it moves, of any unit, ``(b, 1, x, y, z)``; None where there is none.
+
+        Raises:
+            ValueError: There is a PET, but the synthesiser has no guide for it.
         """
+        if pet is not None and self.synthesizer.pet is None:
+            raise ValueError(
+                "patient.pet is given, but the phantom has no guide for a PET; set phantom.pet to a planar3d.phantom.pet.PetGuide, or take "
+                "a phantom that has one, as phantom=psma_population"
+            )
         record = self.synthesizer.draw(seeds).to(labels.device)
         phantom = self.synthesizer.render(record, labels, mu_map, grid, pet=pet)
         projector = self.camera.projector(phantom.mu_map, grid)
         activity, views = self._expose(phantom.activity, projector(phantom.activity), seeds)
-        return Batch(activity=activity, views=views, mu_map=mu_map, labels=given_labels, imaged_labels=phantom.imaged_labels)
+        given_mu_map = mu_map if given_mu_map is None else given_mu_map
+        return Batch(activity=activity, views=views, mu_map=given_mu_map, labels=given_labels, imaged_labels=phantom.imaged_labels)
 
     def _expose(self, activity: Volume, expected: ViewPair, seeds: Tensor) -> tuple[Volume, ViewPair]:
         """Scale each sample to its count level and count."""

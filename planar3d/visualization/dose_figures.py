@@ -86,4 +86,3 @@ def dose_volume_figure(histograms: Mapping[str, DoseVolume], *, title: str = "")
     if histograms:
         figure.legend(loc="outside right upper", fontsize=7, frameon=False)
     return figure
-
