@@ -200,8 +200,8 @@ def test_checkpoint_that_would_run_foreign_code(fails: Fails, given: Given, acqu
         ("evaluate", ["+benchmark=sim_v1_coarse", "methods=[magic]"], "magic"),
         (
             "evaluate",
-            ["+benchmark=sim_v1_coarse", "methods=[unet]", "benchmark.patients=[]", "benchmark.spacing_mm=32.0"],
-            "checkpoint",
+            ["+benchmark=sim_v1_coarse", "methods=[unet]", "benchmark.patients=[]", "benchmark.spacing_mm=32.0", "checkpoint=no.ckpt"],
+            "checkpoint no.ckpt",
         ),
         ("train", ["+experiment=nothing"], "nothing"),
         ("train", ["trainer.max_epoch=3"], "max_epoch"),

@@ -18,7 +18,7 @@ from planar3d.config import CONFIG_DIR
 from planar3d.phantom.synthesis import PhantomSynthesizer
 from planar3d.physics.gamma_camera import GammaCamera
 
-COMMANDS = ("train", "simulate", "reconstruct", "evaluate", "reinforce", "ablation")
+COMMANDS = ("train", "simulate", "reconstruct", "evaluate", "reinforce", "ablation", "dosimetry")
 GROUPS_OF_TRAIN = ("camera", "phantom", "patient", "net", "optimizer", "scheduler", "model", "data", "trainer", "callbacks", "logger")
 OVERLAYS = ("experiment", "debug", "benchmark", "ablation")
 LEARNED = ("unet", "diffusion")  # methods that need weights
@@ -48,12 +48,17 @@ def resolved(name: str, *overrides: str) -> DictConfig:
 
 def test_no_group_is_left_out_of_these_tests() -> None:
     groups = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}
-    assert groups == {*GROUPS_OF_TRAIN, *OVERLAYS, "method", "sampler"}
+    assert groups == {*GROUPS_OF_TRAIN, *OVERLAYS, "method", "reward", "sampler"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_configuration_composes(name: str) -> None:
     assert "output_dir" in resolved(name)
+
+
+def test_a_reward_is_made() -> None:
+    given = ["planar=p.nii", "patient.ct=c.nii", "patient.labels=l.nii", "checkpoint=unet_population_8mm", "reward=likelihood"]
+    assert instantiate(resolved("reinforce", *given).reward, _convert_="all").sampler.evaluations == 8
 
 
 @pytest.mark.parametrize("choice", every(GROUPS_OF_TRAIN))

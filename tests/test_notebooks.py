@@ -26,7 +26,9 @@ def cells(path: Path) -> list[dict]:
 def test_there_are_notebooks() -> None:
     if not FOLDER.is_dir():
         pytest.skip("notebooks are not part of this copy of the sources (they lie in the repository's notebooks/)")
-    assert {"01_conventions", "02_digital_patients", "03_gamma_camera", "04_reconstruction"} <= {path.stem for path in NOTEBOOKS}
+    assert {"01_conventions", "02_digital_patients", "03_gamma_camera", "04_reconstruction", "05_dosimetry"} <= {
+        path.stem for path in NOTEBOOKS
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

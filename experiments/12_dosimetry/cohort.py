@@ -69,8 +69,7 @@ class Cohort:
     def at(self, record: PhantomRecord, hours: float) -> PhantomRecord:
         """The same patients at a time after injection [h]."""
         then = self.synthesizer.at(record, hours * SECONDS_PER_HOUR)
-        assert then.unlabelled is not None
-        return replace(then, unlabelled=_scaled(then, 2.0 ** (-(hours - 24.0) / UNLABELLED_HALF_TIME_H)))
+        return replace(then, unlabelled_scale=torch.full((len(then),), 2.0 ** (-(hours - 24.0) / UNLABELLED_HALF_TIME_H)))
 
     def integrated(self, record: PhantomRecord) -> PhantomRecord:
         """Concentrations integrated from injection to infinity [Bq s/mL]: rendered, they are decays per volume.
@@ -85,7 +84,7 @@ class Cohort:
             record,
             concentration=_integral(organs, seconds.double()).float(),
             lesion_concentration=_integral(lesions, seconds.double()).float(),
-            unlabelled=_scaled(record, float(unlabelled_s)),
+            unlabelled_scale=torch.full((len(record),), float(unlabelled_s)),
         )
 
     def priors(self) -> dict[str, EffectiveHalfLifePrior]:
@@ -101,12 +100,6 @@ class Cohort:
         """How far organs may lie off one exponential: those that follow none are left free."""
         free = [o for t in self.synthesizer.biodistribution.table if t.fast_share > 0.0 for o in t.organs]
         return {"default": log_sd} | dict.fromkeys([*free, "urinary_bladder"], NOT_EXPONENTIAL_LOG_SD)
-
-
-def _scaled(record: PhantomRecord, factor: float) -> object:
-    """Uptake in no mask times a factor."""
-    assert record.unlabelled is not None
-    return replace(record.unlabelled, activity_bq=record.unlabelled.activity_bq * factor)
 
 
 def _integral(values: Tensor, times: Tensor) -> Tensor:

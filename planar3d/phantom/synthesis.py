@@ -18,6 +18,7 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from planar3d.grid import Grid
+from planar3d.organs import organ_id
 from planar3d.phantom.arm_position import ArmPosition, ArmRecord
 from planar3d.phantom.biodistribution import Biodistribution, UptakeRecord
 from planar3d.phantom.breathing import Breathing, BreathingRecord
@@ -51,7 +52,8 @@ class PhantomRecord(TensorRecord):
         concentration: Of every organ id at the time of imaging, ``(b, organs)`` [Bq/mL].
         lesion_concentration: Of every lesion then, but for the factor of its site, ``(b, 60)`` [Bq/mL].
         texture: Uneven uptake inside organs.
-        unlabelled: Uptake that no label explains.
+        unlabelled: Uptake that no label explains, as at the time of imaging of the biodistribution.
+        unlabelled_scale: What is left of it at the record's time, as of the mucosa, ``(b,)``.
         lesions: Lesions.
         deformation: Mismatch between the anatomy given and the one imaged.
         filling: Hollow organs that are larger or smaller than in the anatomy given.
@@ -67,6 +69,7 @@ class PhantomRecord(TensorRecord):
     lesion_concentration: Tensor
     texture: TextureRecord | None = None
     unlabelled: UnlabelledRecord | None = None
+    unlabelled_scale: Tensor | None = None
     lesions: HotSpots | None = None
     deformation: DeformationRecord | None = None
     filling: FillingRecord | None = None
@@ -169,7 +172,9 @@ class PhantomSynthesizer:
         concentration = source.concentration(uptake, time_s)
         if self.sink is not None:
             concentration = self.sink(concentration, self._tumour_share(record))
-        return replace(record, concentration=concentration, lesion_concentration=source.lesion_concentration(uptake, time_s))
+        scale = None if record.unlabelled is None else self._mucosa(uptake, time_s) / self._mucosa(uptake, source.time_s)
+        lesions = source.lesion_concentration(uptake, time_s)
+        return replace(record, concentration=concentration, lesion_concentration=lesions, unlabelled_scale=scale)
 
     def render(self, record: PhantomRecord, labels: LabelMap, mu_map: Volume, grid: Grid, *, pet: Volume | None = None) -> Phantom:
         """Fill anatomies with the activity of a record.
@@ -188,7 +193,7 @@ class PhantomSynthesizer:
         if self.filling is not None and record.filling is not None:
             mu_map, ids = self.filling.render(record.filling, mu_map, ids, grid)
         if pet is None or self.pet is None:
-            unlabelled, activity = record.unlabelled, self._filled(record, ids, grid)
+            unlabelled, activity = _at_its_time(record), self._filled(record, ids, grid)
         else:
             (pet,) = _for_samples(len(record), grid, pet=pet)
             unlabelled, activity = None, self._guided(record, pet.to(mu_map), ids)
@@ -205,6 +210,10 @@ class PhantomSynthesizer:
         if self.mu_error is not None and record.mu_error is not None:
             mu_map = self.mu_error.render(record.mu_error, mu_map)
         return Phantom(activity=activity, mu_map=mu_map, imaged_labels=ids.to(labels.dtype), record=record)
+
+    def _mucosa(self, uptake: UptakeRecord, time_s: float) -> Tensor:
+        """Concentration of the mucosa, whose course unlabelled glands, mucosa and vessels take, ``(b,)`` [Bq/mL]."""
+        return self.biodistribution.concentration(uptake, time_s)[..., organ_id("mucosa")]
 
     def _filled(self, record: PhantomRecord, ids: LabelMap, grid: Grid) -> Volume:
         """Uneven organs, before they move."""
@@ -254,6 +263,12 @@ class PhantomSynthesizer:
             pet=None if self.pet is None else self.pet.draw(more("pet")),
             arms=None if self.arms is None else self.arms.draw(more("arms")),
         )
+
+
+def _at_its_time(record: PhantomRecord) -> UnlabelledRecord | None:
+    """The uptake that no label explains, at the time of the record."""
+    unlabelled, scale = record.unlabelled, record.unlabelled_scale
+    return unlabelled if unlabelled is None or scale is None else replace(unlabelled, activity_bq=unlabelled.activity_bq * scale[:, None])
 
 
 def _for_samples(b: int, grid: Grid, **volumes: Tensor) -> tuple[Tensor, ...]:

@@ -55,9 +55,9 @@ def better_arrangement(problem: PlanarProblem, arrange: Callable[[Callable[[Tens
     arranged = [arrange(function) for function in ARRANGEMENTS.values()]
     misfits = torch.stack([torch.stack([_organ_misfit(p, organs), _em_misfit(p)]) for p in arranged])
     ratio = misfits[0] / misfits
-    if ratio.max() <= CLEARLY:
-        return None
-    return list(ARRANGEMENTS)[int(ratio.prod(dim=1).argmax())]
+    best = int(ratio.prod(dim=1).argmax())
+    # one fit may speak for another arrangement and the other against it
+    return list(ARRANGEMENTS)[best] if best and ratio.max() > CLEARLY else None
 
 
 def _organ_misfit(problem: PlanarProblem, organs: Float[Tensor, "1 k view x z"]) -> Tensor:

@@ -180,3 +180,26 @@ def test_rendering_follows_the_device(synthesizer: PhantomSynthesizer, three_ana
     assert all(t.is_cuda for t in (there.activity, there.mu_map, there.imaged_labels, *tensors(there.record)))
     difference = (there.activity.cpu() - here.activity).abs().sum() / here.activity.sum()
     assert difference < 0.01
+
+
+def test_uptake_without_a_label_leaves_with_time(synthesizer: PhantomSynthesizer, anatomy: SimpleNamespace) -> None:
+    assert synthesizer.unlabelled is not None
+    record, source = synthesizer.draw(torch.arange(2)), synthesizer.biodistribution
+    later = synthesizer.at(record, 7 * 86400.0)
+    assert record.unlabelled_scale is not None
+    assert later.unlabelled_scale is not None
+    assert torch.equal(record.unlabelled_scale, torch.ones(2))
+    assert (later.unlabelled_scale < 2.0 ** (-(7 * 24 - source.time_s / 3600) / source.physical_half_life_h) + 1e-6).all()
+    again = synthesizer.at(later, source.time_s)
+    torch.testing.assert_close(again.unlabelled_scale, record.unlabelled_scale)
+    both = [synthesizer.render(r, anatomy.labels, anatomy.mu_map, anatomy.grid).activity for r in (record, later)]
+    without = [
+        PhantomSynthesizer(
+            biodistribution=source, texture=synthesizer.texture, lesions=synthesizer.lesions, deformation=synthesizer.deformation
+        )
+        .render(r, anatomy.labels, anatomy.mu_map, anatomy.grid)
+        .activity
+        for r in (record, later)
+    ]
+    added = [float((b - w).clamp(min=0).sum()) for b, w in zip(both, without, strict=True)]
+    assert added[1] < 0.6 * added[0]
