@@ -14,7 +14,7 @@ lint: $(INSTALLED)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# A digital patient is imaged, a network is trained for that patient, and the activity is reconstructed with it
+# A digital patient is imaged, a network is trained for that patient, the activity is reconstructed with it, and samples are drawn
 DEMO := outputs/demo
 SCAN := $(DEMO)/acquisition
 PATIENT := patient.ct=$(SCAN)/ct.nii.gz patient.labels=$(SCAN)/labels.nii.gz
@@ -24,6 +24,7 @@ demo: $(INSTALLED)
 		output_dir=$(DEMO)/training
 	$(BIN)/python -m planar3d.reconstruct method=unet planar=$(SCAN)/planar.nii.gz $(PATIENT) \
 		checkpoint=$(DEMO)/training/weights.safetensors output_dir=$(DEMO)/reconstruction
+	$(BIN)/python -m planar3d.reconstruct method=diffusion planar=$(SCAN)/planar.nii.gz $(PATIENT) output_dir=$(DEMO)/posterior
 
 clean:
 	rm -rf .venv dist outputs multirun

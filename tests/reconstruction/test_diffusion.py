@@ -165,6 +165,35 @@ def test_a_second_pass_sees_the_first_estimate(problem: PlanarProblem) -> None:
         apply_network(Half(), plain, problem, passes=0)
 
 
+def test_wider_samples_around_the_estimate_keep_to_the_counts(
+    net: PosteriorNet, problem: PlanarProblem, made: NetworkEstimate, method: DiffusionReconstruction
+) -> None:
+    plain = method(problem)
+    wide = DiffusionReconstruction(net=net, inputs=INPUTS, samples=4, sampler=method.sampler, widen=1.5, centre="estimate")(problem)
+    assert plain.std is not None
+    assert wide.std is not None
+    assert 1.1 * plain.std.sum() < wide.std.sum() < 1.5 * plain.std.sum()
+    assert (wide.mean - made.mean).abs().sum() < 0.5 * (plain.mean - made.mean).abs().sum()
+    total = problem.expected_counts(wide.mean)[problem.seen > 0].sum()
+    assert float(total) == pytest.approx(float(problem.views[problem.seen > 0].sum()), rel=0.02)
+    with pytest.raises(ValueError, match="centre one of samples, estimate"):
+        DiffusionReconstruction(net=net, inputs=INPUTS, centre="middle")
+
+
+def test_organ_errors_are_widened(net: PosteriorNet, problem: PlanarProblem, method: DiffusionReconstruction) -> None:
+    plain = method(problem).organs
+    wide = DiffusionReconstruction(net=net, inputs=INPUTS, samples=4, sampler=method.sampler, organ_widen=2.0, organ_error=0.1)(
+        problem
+    ).organs
+    assert plain is not None
+    assert wide is not None
+    assert plain.standard_error_bq is not None
+    expected = torch.sqrt((2.0 * plain.standard_error_bq).square() + (0.1 * plain.activity_bq).square())
+    torch.testing.assert_close(wide.standard_error_bq, expected)
+    with pytest.raises(ValueError, match="organ_widen must be positive"):
+        DiffusionReconstruction(net=net, inputs=INPUTS, organ_widen=0.0)
+
+
 def test_too_few_samples_are_told(net: PosteriorNet) -> None:
     with pytest.raises(ValueError, match="samples must be at least 2"):
         DiffusionReconstruction(net=net, inputs=INPUTS, samples=1)
