@@ -20,8 +20,7 @@ SCAN := $(DEMO)/acquisition
 PATIENT := patient.ct=$(SCAN)/ct.nii.gz patient.labels=$(SCAN)/labels.nii.gz
 demo: $(INSTALLED)
 	$(BIN)/python -m planar3d.simulate patient.seed=3 output_dir=$(SCAN)
-	$(BIN)/python -m planar3d.train +experiment=unet_ps $(PATIENT) checkpoint=unet_population_8mm trainer.max_epochs=2 \
-		output_dir=$(DEMO)/training
+	$(BIN)/python -m planar3d.train +experiment=unet_ps $(PATIENT) trainer.max_epochs=2 output_dir=$(DEMO)/training
 	$(BIN)/python -m planar3d.reconstruct method=unet planar=$(SCAN)/planar.nii.gz $(PATIENT) \
 		checkpoint=$(DEMO)/training/weights.safetensors output_dir=$(DEMO)/reconstruction
 	$(BIN)/python -m planar3d.reconstruct method=diffusion planar=$(SCAN)/planar.nii.gz $(PATIENT) output_dir=$(DEMO)/posterior

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from planar3d import train
-from planar3d.config import CONFIG_DIR, open_unet
+from planar3d.config import CONFIG_DIR, open_diffusion, open_unet
 from planar3d.models import load_weights, save_weights
 from planar3d.nn import CorrectionUNet
 
@@ -22,7 +22,8 @@ Run = Callable[..., Path]
 
 SMALL = ["+debug=smoke", "patient.spacing_mm=40.0", "data.batch_size=1", "data.samples_per_epoch=2", "data.validation_samples=1"]
 POPULATION = [f"{key}.{name}" for key in ("data.patients", "data.validation_patients") for name in ("count=1", "spacing_mm=40.0")]
-MORE = {"unet_population": POPULATION}
+MORE = {"unet_population": POPULATION, "diffusion_population": POPULATION}
+SAMPLER = ["model.sampler.evaluations=2"]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
@@ -35,10 +36,10 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Trains as the shell would, in an empty folder, and returns the folder written."""
     monkeypatch.chdir(tmp_path)
 
-    def call(name: str, *arguments: str) -> Path:
+    def call(name: str, *arguments: str, small: Sequence[str] = SMALL) -> Path:
         GlobalHydra.instance().clear()
         folder = tmp_path / name
-        monkeypatch.setattr(sys, "argv", ["planar3d.train", *SMALL, f"output_dir={folder}", f"hydra.run.dir={folder}", *arguments])
+        monkeypatch.setattr(sys, "argv", ["planar3d.train", *small, f"output_dir={folder}", f"hydra.run.dir={folder}", *arguments])
         train.main()
         return folder
 
@@ -52,7 +53,7 @@ def logged(folder: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("unet_*.yaml")))
 def test_every_experiment_trains_and_leaves_weights_that_reconstruct(experiment: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run("out", f"+experiment={experiment}", "trainer.log_every_n_steps=1", *MORE.get(experiment, []))
+    folder = run("out", f"+experiment={experiment}", "checkpoint=null", "trainer.log_every_n_steps=1", *MORE.get(experiment, []))
     told = capsys.readouterr().out.splitlines()
     assert {"weights.safetensors", "weights.json", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
     assert "Validation NMAE" in told[-2]
@@ -60,6 +61,16 @@ def test_every_experiment_trains_and_leaves_weights_that_reconstruct(experiment:
     assert str(folder) in told[-1]
     assert open_unet(checkpoint=str(folder / "weights.safetensors")).name == "unet"
     assert {"train/loss", "val/nmae", "val/nmae_baseline", "val/ssim_body"} <= set(logged(folder)[0])
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("diffusion_*.yaml")))
+def test_every_diffusion_experiment_leaves_weights_that_sample(experiment: str, run: Run) -> None:
+    small = ["+debug=smoke_diffusion", *SMALL[1:], *SAMPLER, *MORE.get(experiment, [])]
+    folder = run("out", f"+experiment={experiment}", "checkpoint=null", "trainer.log_every_n_steps=1", small=small)
+    weights = str(folder / "weights.safetensors")
+    assert open_diffusion(checkpoint=weights).name == "diffusion"
+    assert open_unet(checkpoint=weights).name == "unet"
+    assert {"train/loss", "train/denoising", "val/denoising", "val/nmae"} <= set(logged(folder)[0])
 
 
 def test_training_goes_on_from_weights_and_from_a_checkpoint(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
