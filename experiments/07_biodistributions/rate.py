@@ -1,8 +1,8 @@
 """Phantoms with camera per second at 56 x 40 x 64 voxels of 8 mm: ``rate_N_threads.csv``.
 
-``python experiments/07_biodistributions/rate.py [threads]``. Medians over batches of wall time per sample, of the whole
-(`PlanarSimulator.simulate`), of drawing and rendering, and of camera and counts; beside them a forward and backward pass of the default
-network on the same grid, and the peak of resident memory.
+``python experiments/07_biodistributions/rate.py [threads|cuda]``; on a GPU 88 x 64 x 96 voxels, batches of 16 and 64, ``rate_cuda.csv``.
+Medians over batches of wall time per sample, of the whole (`PlanarSimulator.simulate`), of drawing and rendering, and of camera and
+counts; beside them a forward and backward pass of the default network on the same grid, and the peak of memory.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from planar3d.grid import Grid
 from planar3d.simulation import PlanarSimulator
 
 HERE = Path(__file__).parent
-GRID = Grid.centred((56, 40, 64), 8.0)
+DEVICE = "cuda" if "cuda" in sys.argv[1:] else "cpu"
+GRID = Grid.centred((88, 64, 96) if DEVICE == "cuda" else (56, 40, 64), 8.0)
+BATCH_SIZES = (16, 64) if DEVICE == "cuda" else (4, 8)
 BATCHES = 12
 
 
 def main() -> None:
     """Time every kind of phantom."""
-    threads = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+    threads = int(sys.argv[1]) if len(sys.argv) > 1 and DEVICE == "cpu" else 2
     torch.set_num_threads(threads)
     labels, mu_map = anatomies()
     rows = []
@@ -42,7 +44,7 @@ def main() -> None:
             cfg = compose("simulate", [f"phantom={name}", "output_dir=out"])
         camera, synthesizer = (instantiate(part, _convert_="all") for part in (cfg.camera, cfg.phantom))
         simulator = PlanarSimulator(camera=camera, synthesizer=synthesizer)
-        for batch in (4, 8):
+        for batch in BATCH_SIZES:
             chosen = torch.arange(batch) % len(labels)
             anatomy = {"labels": labels[chosen], "mu_map": mu_map[chosen], "grid": GRID}
 
@@ -67,8 +69,10 @@ def main() -> None:
                          "camera_and_counts_ms": round(ms["camera"], 1)})  # fmt: skip
             print(rows[-1], flush=True)
     print(f"resident memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB, imports included")
+    if DEVICE == "cuda":
+        print(f"memory of the GPU at most {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
     print(f"network, forward and backward: {1e3 * network_s():.0f} ms per sample")
-    path = HERE / f"rate_{threads}_threads.csv"
+    path = HERE / (f"rate_{threads}_threads.csv" if DEVICE == "cpu" else "rate_cuda.csv")
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, rows[0].keys())
         writer.writeheader()
@@ -78,18 +82,18 @@ def main() -> None:
 def network_s(batch: int = 4) -> float:
     """Wall time per sample of a forward and backward pass of the default network."""
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        net = instantiate(compose("train", ["output_dir=out"]).net, _convert_="all")
-    inputs = torch.randn(batch, net.in_channels, *GRID.shape)
-    start = time.perf_counter()
+        net = instantiate(compose("train", ["output_dir=out"]).net, _convert_="all").to(DEVICE)
+    inputs = torch.randn(batch, net.in_channels, *GRID.shape, device=DEVICE)
+    start = now()
     net(inputs).square().mean().backward()
-    return (time.perf_counter() - start) / batch
+    return (now() - start) / batch
 
 
 def anatomies() -> tuple[torch.Tensor, torch.Tensor]:
     """Labels and mu-maps of four digital patients in the middle of the grid."""
     patients: list[Patient] = [digital_patient(seed, spacing_mm=8.0) for seed in (1, 2, 3, 4)]
     bank = AnatomyBank.from_patients(patients, energy_kev=208.0)
-    return fitted(bank.labels).long(), fitted(bank.mu_map)
+    return fitted(bank.labels).long().to(DEVICE), fitted(bank.mu_map).to(DEVICE)
 
 
 def fitted(volume: torch.Tensor) -> torch.Tensor:
@@ -107,10 +111,17 @@ def median_s(run: Callable[[int], None]) -> float:
     run(0)
     times = []
     for turn in range(1, BATCHES + 1):
-        start = time.perf_counter()
+        start = now()
         run(turn)
-        times.append(time.perf_counter() - start)
+        times.append(now() - start)
     return statistics.median(times)
+
+
+def now() -> float:
+    """Wall time once the device has done what it was asked for [s]."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 if __name__ == "__main__":
