@@ -20,7 +20,7 @@ from yaml import YAMLError
 
 from planar3d.anatomy.patient import Patient
 from planar3d.anatomy.reading import read_volume
-from planar3d.config import command, trained_spacing_mm
+from planar3d.config import command
 from planar3d.dosimetry import EffectiveHalfLifePrior, hu_to_density
 from planar3d.dosimetry.activity_series import ActivitySeries
 from planar3d.dosimetry.organ_kinetics import organ_priors, taken
@@ -32,19 +32,17 @@ from planar3d.io import PlanarImage, read_planar, resample_to, write_volume
 from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
 from planar3d.io.volume import load_nifti
-from planar3d.measured import DEFAULT_SPACING_MM, announce_place
-from planar3d.measurement import camera_of, located, pose, rearranged
+from planar3d.measured import announce_place, device_of, require_as_given, working_spacing_mm
+from planar3d.measurement import camera_of, located, pose
 from planar3d.organs import organ_name
 from planar3d.phantom.tracers import TRACERS
-from planar3d.reconstruction.arrangement import better_arrangement
-from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.reconstruct_series import reconstruct_series
 from planar3d.report.dose_rows import dose_head, dose_rows
 from planar3d.report.dose_table import read_mean_doses_gy, write_dose_table, write_uncertainty_budget
 from planar3d.results import announce, output_folder, stages
 from planar3d.shapes import Volume
-from planar3d.units import SECONDS_PER_HOUR
+from planar3d.units import MGY_PER_GY, SECONDS_PER_HOUR
 from planar3d.visualization.dose_figures import curve_figure, dose_volume_figure
 from planar3d.visualization.page import save_sheet
 
@@ -52,7 +50,6 @@ __all__ = ["main", "open_study"]
 
 BLADDER_DEVIATION = 1.0  # a bladder that fills and empties follows no curve
 ORGAN_DEVIATION = 0.1
-MGY_PER_GY = 1e3
 
 
 @command("dosimetry")
@@ -144,7 +141,7 @@ def _series(
     stage: Callable[[str], None],
 ) -> ActivitySeries:
     """Activity over time, read or reconstructed."""
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if cfg.device == "auto" else cfg.device
+    device = device_of(cfg.device)
     if not study.is_planar:
         times = study.time_axis()
         maps, grid = _maps(study)
@@ -159,11 +156,10 @@ def _series(
             f"joint: false, or leave model out"
         )
     method = instantiate(cfg.methods[asked.method], _convert_="all")
+    weights = cfg.checkpoint or cfg.methods[asked.method].get("shipped")
     images = [_planar(study, image, i) for i, image in enumerate(study.images, start=1)]
     times = study.time_axis([image.acquired_at for image in images])
-    problems = _problems(study, images, patient, spacing_mm=_spacing_mm(cfg, study), device=device)
-    if isinstance(method, UNetReconstruction):
-        method.net.to(device)
+    problems = _problems(study, images, patient, spacing_mm=working_spacing_mm(asked.spacing_mm, weights), device=device)
     stage(f"Reconstructing by {asked.method}")
     return reconstruct_series(
         problems,
@@ -202,19 +198,10 @@ def _problems(study: Study, images: list[PlanarImage], patient: Patient, *, spac
             problem = replace(problem, grid=shared.grid, mu_map=shared.mu_map, labels=shared.labels)
             problem = problem if alike is None else replace(problem, projector=shared.projector, camera=shared.camera)
         if study.reconstruction.check_arrangement:
-            _require_as_given(image, problem, i + 1)
+            or_else = "set reconstruction.check_arrangement to false in the study"
+            require_as_given(image, problem, views=f"image {i + 1}: the planar views", or_else=or_else)
         problems.append(problem)
     return problems
-
-
-def _require_as_given(image: PlanarImage, problem: PlanarProblem, i: int) -> None:
-    """Raise if the counts say that the views are swapped or mirrored."""
-    better = better_arrangement(problem, lambda turn: rearranged(image, problem, turn))
-    if better not in (None, "as given"):
-        raise ValueError(
-            f"image {i}: the planar views seem to be {better}: their counts then fit the organs in the CT clearly better; correct the "
-            f"image, or set reconstruction.check_arrangement to false in the study if it is right as it is"
-        )
 
 
 def _is_alike(one: PlanarImage, other: PlanarImage) -> bool:
@@ -258,13 +245,6 @@ def _priors(study: Study) -> dict[str, EffectiveHalfLifePrior] | None:
         return None
     organ_priors(list(given), given, half_life_s=study.isotope.half_life_s, like=torch.zeros(()))
     return dict(given)
-
-
-def _spacing_mm(cfg: DictConfig, study: Study) -> float:
-    """The spacing asked for, else the one that the weights were trained on, else the default [mm]."""
-    checkpoint = cfg.checkpoint or cfg.methods[study.reconstruction.method].get("shipped")
-    trained = None if checkpoint is None else trained_spacing_mm(checkpoint)
-    return study.reconstruction.spacing_mm or trained or DEFAULT_SPACING_MM
 
 
 def _kept(cfg: DictConfig, content: dict[str, Any], study: Study) -> DictConfig:

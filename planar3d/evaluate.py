@@ -7,7 +7,6 @@ SPECT, ``spect.csv`` compares each estimate with it at several widths of blur; a
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,7 +24,7 @@ from planar3d.config import command
 from planar3d.metrics import bootstrap_mean, paired_difference
 from planar3d.metrics.matched_resolution import fitted_width
 from planar3d.reconstruction.posterior import Posterior
-from planar3d.results import announce, output_folder, stages
+from planar3d.results import announce, output_folder, stages, write_csv
 from planar3d.scoring import score
 
 __all__ = ["main", "summarise"]
@@ -75,7 +74,7 @@ def main(cfg: DictConfig) -> None:
         tables["summary"] = summarise(tables["cases"], reference=cfg.reference)
         for name, rows in tables.items():
             if rows:
-                _write_csv(folder / f"{name}.csv", rows)
+                write_csv(folder / f"{name}.csv", rows)
     Console(width=max(console.width, TABLE_WIDTH)).print(_printed(tables["summary"], benchmark.name))
     announce(cfg.output_dir)
 
@@ -158,14 +157,6 @@ def _timed(method: Any, cases: BenchmarkCases) -> tuple[Posterior, float]:
     started = time.perf_counter()
     posterior = method(cases.problem)
     return posterior, (time.perf_counter() - started) / len(cases.truth)
-
-
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Rows as CSV; what a row lacks stays empty."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in rows)
 
 
 def _printed(summary: Sequence[Row], name: str) -> Table:

@@ -17,7 +17,7 @@ from planar3d.measurement import camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
 from planar3d.reconstruction.problem import PlanarProblem
 
-__all__ = ["MeasuredPatient", "open_measured"]
+__all__ = ["MeasuredPatient", "announce_place", "device_of", "open_measured", "require_as_given", "working_spacing_mm"]
 
 DEFAULT_SPACING_MM = 4.8
 
@@ -57,9 +57,16 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         image = located(image, camera, patient, scanner=cfg.scanner)
         announce_place(image)
     tell_of_other_training(cfg, image)
-    problem = pose(image, camera, patient, spacing_mm=_spacing_mm(cfg), scanner=cfg.scanner, device=_device(cfg.device))
+    problem = pose(
+        image,
+        camera,
+        patient,
+        spacing_mm=working_spacing_mm(cfg.spacing_mm, checkpoint_of(cfg)),
+        scanner=cfg.scanner,
+        device=device_of(cfg.device),
+    )
     if cfg.check_arrangement:
-        require_as_given(image, problem)
+        require_as_given(image, problem, views="the planar views", or_else="pass check_arrangement=false")
     return MeasuredPatient(image=image, patient=patient, problem=problem)
 
 
@@ -86,8 +93,14 @@ def announce_place(image: PlanarImage) -> None:
     )
 
 
-def require_as_given(image: PlanarImage, problem: PlanarProblem) -> None:
+def require_as_given(image: PlanarImage, problem: PlanarProblem, *, views: str, or_else: str) -> None:
     """Raise if the counts say that the views are swapped or mirrored.
+
+    Args:
+        image: The acquisition.
+        problem: What it was made into.
+        views: What to call the views.
+        or_else: What to do where they are right as they are.
 
     Raises:
         ValueError: Another arrangement of the views fits the patient clearly better.
@@ -95,22 +108,30 @@ def require_as_given(image: PlanarImage, problem: PlanarProblem) -> None:
     better = better_arrangement(problem, lambda turn: rearranged(image, problem, turn))
     if better is not None:
         raise ValueError(
-            f"the planar views seem to be {better}: their counts then fit the organs in the CT clearly better; correct the image, or pass "
-            "check_arrangement=false if it is right as it is"
+            f"{views} seem to be {better}: their counts then fit the organs in the CT clearly better; correct the image, or {or_else} if "
+            "it is right as it is"
         )
 
 
-def _spacing_mm(cfg: DictConfig) -> float:
-    """The spacing asked for, else the one that the weights were trained on, else the default [mm]."""
-    if cfg.spacing_mm is not None:
-        return float(cfg.spacing_mm)
-    weights = checkpoint_of(cfg)
+def working_spacing_mm(asked: float | None, weights: str | None) -> float:
+    """The spacing asked for, else the one that the weights were trained on, else the default [mm].
+
+    Args:
+        asked: What the user asks for [mm]; None for no wish.
+        weights: Weights of the method; None for a method without.
+    """
+    if asked is not None:
+        return float(asked)
     trained = None if weights is None else trained_spacing_mm(weights)
     return DEFAULT_SPACING_MM if trained is None else trained
 
 
-def _device(name: str) -> str:
-    """The device that a name stands for; ``"auto"`` is a GPU where there is one."""
+def device_of(name: str) -> str:
+    """The device that a name stands for; ``"auto"`` is a GPU where there is one.
+
+    Args:
+        name: ``"auto"``, or a device of torch.
+    """
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,7 +17,6 @@ from planar3d.grid import Grid
 from planar3d.io import PlanarImage, resample_to, write_volume
 from planar3d.io.volume import load_nifti
 from planar3d.measured import open_measured
-from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.report import organ_table, write_organ_table
@@ -37,8 +36,6 @@ def main(cfg: DictConfig) -> None:
         measured = open_measured(cfg, stage)
         image, patient, problem = measured.image, measured.patient, measured.problem
         stage(f"Reconstructing by {method.name}")
-        if isinstance(method, UNetReconstruction):
-            method.net.to(problem.views.device)
         posterior = method(problem)
         stage("Writing")
         write_maps(folder, posterior, problem.grid, Path(cfg.patient.ct))

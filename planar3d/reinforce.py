@@ -7,13 +7,11 @@ of every round, ``rounds.csv`` (`planar3d.reinforcement.ReinforcementRound`), an
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
@@ -22,24 +20,22 @@ from rich.console import Console
 from planar3d.config import command, is_ours
 from planar3d.data.measured_datamodule import MeasuredDataModule
 from planar3d.measured import MeasuredPatient, open_measured
-from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_weights
+from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_weights, weights_dtype
 from planar3d.models.diffusion_module import DiffusionModule
 from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.models.reward import RewardStep
 from planar3d.reinforcement import ReinforcementRound, reinforce
-from planar3d.results import announce, output_folder, stages, without_paths
+from planar3d.results import announce, output_folder, stages, without_paths, write_csv
 
 __all__ = ["main"]
 
 WEIGHTS = "weights.safetensors"
-DTYPES = {None: None, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @command("reinforce")
 def main(cfg: DictConfig) -> None:
     """Read, check, train by rounds, write."""
-    if cfg.weights_dtype not in DTYPES:
-        raise ValueError(f"weights_dtype must be one of null, float32, float16 and bfloat16, got {cfg.weights_dtype}")
+    dtype = weights_dtype(cfg.weights_dtype)
     seed_everything(cfg.seed, verbose=False)
     model, described = open_model(cfg)
     with output_folder(cfg.output_dir, cfg) as folder:
@@ -50,7 +46,7 @@ def main(cfg: DictConfig) -> None:
 
         def keep(what: ReinforcementRound) -> None:
             if what.round:
-                save_weights(folder / f"round_{what.round}" / WEIGHTS, model.net, config, dtype=DTYPES[cfg.weights_dtype])
+                save_weights(folder / f"round_{what.round}" / WEIGHTS, model.net, config, dtype=dtype)
 
         course: list[ReinforcementRound] = []
         if cfg.rounds or cfg.get("reward") is None:
@@ -59,9 +55,10 @@ def main(cfg: DictConfig) -> None:
                 defence=cfg.defence, smallest_share=cfg.smallest_share, smallest_change=cfg.smallest_change, after=keep,
             )  # fmt: skip
         rewarded = [] if cfg.get("reward") is None else reward(cfg, model, measured)
-        save_weights(folder / WEIGHTS, model.net, config, dtype=DTYPES[cfg.weights_dtype])
-        write_rows(folder / "rounds.csv", ReinforcementRound, course)
-        write_rows(folder / "reward.csv", RewardStep, rewarded)
+        save_weights(folder / WEIGHTS, model.net, config, dtype=dtype)
+        for name, rows in (("rounds", course), ("reward", rewarded)):
+            if rows:
+                write_csv(folder / f"{name}.csv", [asdict(row) for row in rows])
     tell(course, rewarded)
     announce(cfg.output_dir)
 
@@ -120,22 +117,6 @@ def exported_config(cfg: DictConfig, measured: MeasuredPatient) -> dict[str, Any
     config["camera"] = {"name": measured.image.camera, "isotope": measured.image.isotope}
     config["patient"] = config["patient"] | {"spacing_mm": measured.problem.grid.spacing_mm[0]}
     return config
-
-
-def write_rows(path: Path, kind: type, rows: Sequence[Any]) -> None:
-    """Write a row for each round or step; no file where there is none.
-
-    Args:
-        path: The file.
-        kind: Dataclass of the rows.
-        rows: The rows.
-    """
-    if not rows:
-        return
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(kind)])
-        writer.writeheader()
-        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in asdict(row).items()} for row in rows)
 
 
 def tell(course: Sequence[ReinforcementRound], rewarded: Sequence[RewardStep]) -> None:

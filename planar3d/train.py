@@ -7,13 +7,11 @@ interrupted run resumes.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
@@ -24,9 +22,9 @@ from rich.console import Console
 from planar3d.callbacks.dashboard import close_loggers, log_run
 from planar3d.config import command
 from planar3d.io.whole_file import whole_file
-from planar3d.models.checkpoint import load_checkpoint_into, save_weights
+from planar3d.models.checkpoint import load_checkpoint_into, save_weights, weights_dtype
 from planar3d.models.reconstruction_module import ReconstructionModule
-from planar3d.results import announce, without_paths
+from planar3d.results import announce, without_paths, write_csv
 
 __all__ = ["main", "train"]
 
@@ -68,7 +66,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     Returns:
         Validation NMAE ``before`` and ``after`` training and of the ``baseline``.
     """
-    dtype = _dtype(cfg.weights_dtype)
+    dtype = weights_dtype(cfg.weights_dtype)
     seed_everything(cfg.seed, verbose=False)
     data: LightningDataModule = instantiate(cfg.data, _convert_="all")
     model: ReconstructionModule = instantiate(cfg.model, _convert_="all")
@@ -96,10 +94,8 @@ def _write_summary(path: Path, before: Mapping[str, float], after: Mapping[str, 
     """Every metric of the validation before and after training, and the time taken [s]; whole or not at all."""
     rows = [{"metric": name, "before": f"{before[name]:.6g}", "after": f"{value:.6g}"} for name, value in after.items() if name in before]
     rows.append({"metric": "seconds", "before": "0", "after": f"{seconds:.6g}"})
-    with whole_file(path) as partial, Path(partial).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    with whole_file(path) as partial:
+        write_csv(partial, rows)
 
 
 def exported_config(cfg: DictConfig) -> dict[str, Any]:
@@ -110,14 +106,6 @@ def exported_config(cfg: DictConfig) -> dict[str, Any]:
 def _values(group: DictConfig | None) -> list[Any]:
     """The instances of a group of named entries; null leaves one out."""
     return [instantiate(entry, _convert_="all") for entry in (group or {}).values() if entry is not None]
-
-
-def _dtype(name: str | None) -> torch.dtype | None:
-    """The floating dtype of a name."""
-    allowed = {None: None, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    if name not in allowed:
-        raise ValueError(f"weights_dtype must be one of null, float32, float16 and bfloat16, got {name}")
-    return allowed[name]
 
 
 def _remove_while_empty(folder: Path) -> None:

@@ -19,7 +19,6 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from planar3d.callbacks.panel import CURVE_LEVELS, PanelScores, ValidationPanel
 from planar3d.callbacks.version import code_version
 from planar3d.reconstruction.posterior import Posterior
-from planar3d.reconstruction.solved_problem import SolvedProblem
 from planar3d.visualization import calibration_chart, case_sheet, organ_scatter, rendered, trajectory_sheet
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ class Dashboard(Callback):
     """Reconstructs a few fixed validation cases at the end of a validation and logs how well that went.
 
     The module offers ``reconstruct(batch) -> Posterior`` and, where it draws samples, ``trajectory(batch)``, the noise levels and volumes
-    along the sampler's way and the samples; of one without ``reconstruct`` the first thing that it returns is the estimate. Averaged
-    weights are used where there are any. A validation apart from a training is always shown.
+    along the sampler's way and the samples. Averaged weights are used where there are any. A validation apart from a training is always
+    shown.
 
     Args:
         cases: Number of cases reconstructed, the first of the validation.
@@ -76,9 +75,10 @@ class Dashboard(Callback):
         """Reconstruct, score, draw, log."""
         if self._panel is None:
             self._panel = ValidationPanel.draw(getattr(trainer, "datamodule", None), cases=self.cases, device=pl_module.device)
+        module: Any = pl_module
         panel, started = self._panel, time.perf_counter()
         with trainer.precision_plugin.val_step_context():
-            posteriors = panel.reconstructed(lambda batch: _reconstructed(pl_module, batch))
+            posteriors = panel.reconstructed(module.reconstruct)
         scores = panel.scores(posteriors)
         scores.scalars["speed/reconstruction_s"] = (time.perf_counter() - started) / self.cases
         images: dict[str, Any] = {}
@@ -197,12 +197,6 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
         return "<tr>" + "".join(f"<{tag}>{html.escape(t)}</{tag}>" for t in told) + "</tr>"
 
     return wandb.Html("<table>" + cells(columns, "th") + "".join(cells(row, "td") for row in rows) + "</table>", inject=False)
-
-
-def _reconstructed(module: LightningModule, batch: SolvedProblem) -> Posterior:
-    """The module's posterior."""
-    method: Any = getattr(module, "reconstruct", None)
-    return Posterior(mean=module(batch)[0]) if method is None else method(batch)
 
 
 @contextmanager

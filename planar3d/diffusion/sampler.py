@@ -61,7 +61,7 @@ class Sampler:
     @property
     def sigma_max(self) -> float:
         """Noise level of the start."""
-        return float(self._schedule("cpu").sigmas[0])
+        return float(self.scheduler.config.sigma_max)
 
     def __call__(
         self,

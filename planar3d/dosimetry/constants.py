@@ -1,4 +1,4 @@
-"""Physical constants of energy deposition (CODATA 2018) and the factors to gray."""
+"""Physical constants of energy deposition (CODATA 2018)."""
 
 __all__ = [
     "AVOGADRO",
@@ -6,8 +6,6 @@ __all__ = [
     "CLASSICAL_ELECTRON_RADIUS_CM",
     "ELECTRON_REST_KEV",
     "FINE_STRUCTURE",
-    "GRAMS_PER_KG",
-    "JOULES_PER_KEV",
 ]
 
 ELECTRON_REST_KEV = 510.99895
@@ -15,5 +13,3 @@ CLASSICAL_ELECTRON_RADIUS_CM = 2.8179403262e-13
 BOHR_RADIUS_CM = 5.29177210903e-9
 FINE_STRUCTURE = 7.2973525693e-3
 AVOGADRO = 6.02214076e23
-JOULES_PER_KEV = 1.602176634e-16
-GRAMS_PER_KG = 1e3

@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from planar3d.dosimetry.constants import GRAMS_PER_KG, JOULES_PER_KEV
 from planar3d.dosimetry.emissions import Emissions
 from planar3d.dosimetry.kernel import unfolded, voxel_kernel
 from planar3d.grid import Grid
+from planar3d.units import GRAMS_PER_KG, JOULES_PER_KEV
 
 __all__ = ["KernelDose", "local_dose"]
 

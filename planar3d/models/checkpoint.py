@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from planar3d.nn.posterior_net import PosteriorNet
 
-__all__ = ["load_checkpoint_into", "load_config", "load_weights", "save_weights", "shipped_weights"]
+__all__ = ["load_checkpoint_into", "load_config", "load_weights", "save_weights", "shipped_weights", "weights_dtype"]
 
 FORMAT = "planar3d-weights-1"
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -51,6 +51,21 @@ def save_weights(path: str | Path, net: nn.Module, config: Mapping[str, Any], *,
     os.replace(description, path.with_suffix(".json"))
     os.replace(beside, path)
     return path
+
+
+def weights_dtype(name: str | None) -> torch.dtype | None:
+    """The floating dtype that weights are written in.
+
+    Args:
+        name: Its name; None keeps that of the network.
+
+    Raises:
+        ValueError: There is no such dtype, or none for weights.
+    """
+    allowed = {None: None, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in allowed:
+        raise ValueError(f"weights_dtype must be one of null, float32, float16 and bfloat16, got {name}")
+    return allowed[name]
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

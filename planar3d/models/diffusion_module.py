@@ -99,7 +99,7 @@ class DiffusionModule(ReconstructionModule):
 
     def reconstruct(self, batch: SolvedProblem) -> Posterior:
         """A few samples of a batch; nothing of the truth is used."""
-        return posterior_of_samples(self.trajectory(batch)[1], batch.problem)
+        return posterior_of_samples(self._samples(batch), batch.problem)
 
     def trajectory(self, batch: SolvedProblem) -> tuple[list[tuple[float, Volume]], Tensor]:
         """Denoised activities of the first sample of each patient along the sampling, and the samples [Bq/mL].
@@ -108,18 +108,14 @@ class DiffusionModule(ReconstructionModule):
             Noise levels with ``(b, 1, x, y, z)``, and ``(sample, b, 1, x, y, z)``.
         """
         seen: list[tuple[float, Volume]] = []
+        samples = self._samples(batch, watch=lambda sigma, activity: seen.append((sigma, activity[::VALIDATION_SAMPLES])))
+        return seen, samples
+
+    def _samples(self, batch: SolvedProblem, watch: Callable[[float, Volume], None] | None = None) -> Tensor:
+        """A few samples of each patient, ``(sample, b, 1, x, y, z)`` [Bq/mL]."""
         with torch.no_grad():
             made = self.estimate(batch.problem)
-            samples = draw_samples(
-                self.net,
-                made,
-                self.sampler,
-                self.noise,
-                copies=VALIDATION_SAMPLES,
-                seed=self.seed,
-                watch=lambda sigma, activity: seen.append((sigma, activity[::VALIDATION_SAMPLES])),
-            )
-        return seen, samples
+            return draw_samples(self.net, made, self.sampler, self.noise, copies=VALIDATION_SAMPLES, seed=self.seed, watch=watch)
 
     def training_step(self, batch: SolvedProblem, batch_idx: int) -> Tensor:
         """Loss of a batch."""
@@ -135,8 +131,9 @@ class DiffusionModule(ReconstructionModule):
 
     def validation_step(self, batch: SolvedProblem, batch_idx: int) -> None:
         """Metrics of the estimate, and the loss of the denoiser on noise that is always the same."""
-        super().validation_step(batch, batch_idx)
-        denoising = self._denoising(self.estimate(batch.problem), batch, self._generator(VALIDATION_STREAM + batch_idx))
+        made = self.estimate(batch.problem)
+        self.log_metrics(made, batch)
+        denoising = self._denoising(made, batch, self._generator(VALIDATION_STREAM + batch_idx))
         self.log("val/denoising", denoising, batch_size=len(batch), sync_dist=True)
 
     def _denoising(self, made: NetworkEstimate, batch: SolvedProblem, generator: torch.Generator) -> Tensor:

@@ -63,13 +63,20 @@ class ReconstructionModule(LightningModule):
 
     def validation_step(self, batch: SolvedProblem, batch_idx: int) -> None:
         """Metrics of the estimate, and of the baseline that it has to beat."""
-        made = self.estimate(batch.problem)
+        self.log_metrics(self.estimate(batch.problem), batch)
+
+    def log_metrics(self, made: NetworkEstimate, batch: SolvedProblem) -> None:
+        """Log what an estimate and its baseline are worth.
+
+        Args:
+            made: The estimate.
+            batch: What it was made of, with the truth.
+        """
         x, truth, body = made.mean, batch.truth.activity, batch.truth.imaged_labels > 0
-        baseline = self.inputs.baseline(batch.problem).mean if len(made.passes) > 1 else made.inputs.baseline
         with torch.autocast(truth.device.type, enabled=False):
             metrics = {
                 "val/nmae": nmae(x, truth),
-                "val/nmae_baseline": nmae(baseline, truth),
+                "val/nmae_baseline": nmae(made.baseline, truth),
                 "val/ssim_body": ssim3d(x, truth, body),
                 "val/total_error": x.flatten(1).sum(dim=1) / truth.flatten(1).sum(dim=1) - 1,
             }

@@ -8,7 +8,7 @@ the activities that the method would have found had it known the curves. The rat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Integer
@@ -112,11 +112,9 @@ def organ_activities_of_samples(samples_bq: Float[Tensor, "sample b k"], ids: In
     n, _, k = samples_bq.shape
     if n < 2:
         raise ValueError(f"samples_bq holds {n} samples; two at least tell a spread, twenty or more do it well")
-    mean, error = samples_bq.mean(dim=0), samples_bq.std(dim=0)
-    apart = samples_bq - mean
+    found = OrganActivities.of_samples(samples_bq, ids)
     # the inverse of a covariance of few samples is far off, its diagonal less
-    covariance = torch.einsum("sbk,sbl->bkl", apart, apart) / (n - 1) if n > 4 * k else None
-    return OrganActivities(ids=ids, activity_bq=mean, standard_error_bq=error, covariance_bq2=covariance)
+    return found if n > 4 * k else replace(found, covariance_bq2=None)
 
 
 class _Gaussian:

@@ -93,7 +93,8 @@ class DiffusionReconstruction:
 
     @torch.no_grad()
     def __call__(self, problem: PlanarProblem) -> Posterior:
-        """Reconstruct a batch."""
+        """Reconstruct a batch, on its device."""
+        self.net.to(problem.views.device)
         made = apply_network(self.net.estimator, self.inputs, problem, passes=self.passes)
         drawn = [
             draw_samples(self.net, made, self.sampler, self.noise, copies=n, first=first, guidance=self.guidance, seed=self.seed)
@@ -227,12 +228,4 @@ def organ_activities(samples: Tensor, labels: LabelMap, voxel_volume_ml: float) 
     ids = labels.unique()
     index = labels.flatten(1).long().expand(len(samples), -1, -1)
     sums = samples.new_zeros(*samples.shape[:2], len(ORGANS)).scatter_add(2, index, samples.flatten(2))
-    activity = sums[..., ids.long()] * voxel_volume_ml
-    centred = activity - activity.mean(dim=0)
-    covariance = torch.einsum("sbk,sbl->bkl", centred, centred) / (len(samples) - 1)
-    return OrganActivities(
-        ids=ids,
-        activity_bq=activity.mean(dim=0),
-        standard_error_bq=covariance.diagonal(dim1=1, dim2=2).sqrt(),
-        covariance_bq2=covariance,
-    )
+    return OrganActivities.of_samples(sums[..., ids.long()] * voxel_volume_ml, ids)

@@ -35,6 +35,7 @@ class UNetReconstruction:
 
     @torch.no_grad()
     def __call__(self, problem: PlanarProblem) -> Posterior:
-        """Reconstruct a batch."""
+        """Reconstruct a batch, on its device."""
+        self.net.to(problem.views.device)
         made = apply_network(self.net, self.inputs, problem, passes=self.passes)
         return Posterior(mean=made.mean, std=made.std, expected_views=problem.expected_counts(made.mean))

@@ -26,12 +26,14 @@ class NetworkEstimate:
         root_spread: Standard deviation of the root of the activity over the scale; None where the network states none.
         inputs: What the network saw in its last pass.
         passes: The estimate of every pass, the last one being `mean`.
+        baseline: What the first pass corrected, ``(b, 1, x, y, z)`` [Bq/mL].
     """
 
     mean: Volume
     root_spread: Volume | None
     inputs: NetworkInputs
     passes: tuple[Volume, ...]
+    baseline: Volume
 
     @property
     def std(self) -> Volume | None:
@@ -58,11 +60,13 @@ def apply_network(net: nn.Module, inputs: PhysicsInputs, problem: PlanarProblem,
     """
     if passes < 1:
         raise ValueError(f"passes must be at least 1, got {passes}")
-    seen = inputs(problem)
+    seen = first = inputs(problem)
     answer = net(seen.channels)
     estimates = [seen.estimate(answer)]
     for _ in range(passes - 1):
         seen = inputs.again(seen, estimates[-1])
         answer = net(seen.channels)
         estimates.append(seen.estimate(answer))
-    return NetworkEstimate(mean=estimates[-1], root_spread=seen.root_spread(answer), inputs=seen, passes=tuple(estimates))
+    return NetworkEstimate(
+        mean=estimates[-1], root_spread=seen.root_spread(answer), inputs=seen, passes=tuple(estimates), baseline=first.baseline
+    )

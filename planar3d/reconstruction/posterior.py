@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
@@ -28,6 +29,19 @@ class OrganActivities:
     activity_bq: Float[Tensor, "b k"]
     standard_error_bq: Float[Tensor, "b k"] | None = None
     covariance_bq2: Float[Tensor, "b k k"] | None = None
+
+    @classmethod
+    def of_samples(cls, samples_bq: Float[Tensor, "sample b k"], ids: Integer[Tensor, " k"]) -> OrganActivities:
+        """Mean, standard deviation and covariance of samples.
+
+        Args:
+            samples_bq: Activity of each organ in each of at least two samples, ``(sample, b, k)`` [Bq].
+            ids: Organ ids, ``(k,)``.
+        """
+        mean = samples_bq.mean(dim=0)
+        apart = samples_bq - mean
+        covariance = torch.einsum("sbk,sbl->bkl", apart, apart) / (len(samples_bq) - 1)
+        return cls(ids=ids, activity_bq=mean, standard_error_bq=samples_bq.std(dim=0), covariance_bq2=covariance)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from planar3d.dosimetry.constants import GRAMS_PER_KG, JOULES_PER_KEV
 from planar3d.dosimetry.emissions import Emissions
 from planar3d.dosimetry.organ import OrganDoses, OrganSValues, cumulated, local_s_values, organ_doses, organ_s_values
 from planar3d.dosimetry.voxel_dose import KernelDose
 from planar3d.grid import Grid
 from planar3d.organs import BODY, organ_id
+from planar3d.units import GRAMS_PER_KG, JOULES_PER_KEV
 
 LIVER, SPLEEN, KIDNEY = (organ_id(n) for n in ("liver", "spleen", "kidney_left"))
 

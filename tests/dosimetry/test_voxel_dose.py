@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from planar3d.dosimetry.constants import GRAMS_PER_KG, JOULES_PER_KEV
 from planar3d.dosimetry.density import hu_to_density
 from planar3d.dosimetry.emissions import Emissions
 from planar3d.dosimetry.kernel import voxel_kernel
 from planar3d.dosimetry.voxel_dose import KernelDose, local_dose
 from planar3d.grid import Grid
+from planar3d.units import GRAMS_PER_KG, JOULES_PER_KEV
 
 GRAY = JOULES_PER_KEV * GRAMS_PER_KG
 LUTETIUM = Emissions.of("Lu-177")
