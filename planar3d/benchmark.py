@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from planar3d.anatomy.digital import digital_patient
+from planar3d.anatomy.field import field_named
 from planar3d.anatomy.patient import Patient
 from planar3d.batch import Batch
 from planar3d.grid import Grid
@@ -90,6 +91,7 @@ class Benchmark:
         cases_per_anatomy: Biodistributions per anatomy.
         poor_labels: Whether every second case is given a poorer label map.
         spect: Images the cases as a SPECT too; None for none.
+        field: What of the digital patients is imaged, ``"torso"`` or ``"whole_body"``.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Benchmark:
         cases_per_anatomy: int = 8,
         poor_labels: bool = True,
         spect: SpectReference | None = None,
+        field: str = "torso",
     ) -> None:
         strange = [s for s in digital_seeds if s not in RESERVED_PATIENT_SEEDS]
         if strange:
@@ -117,6 +120,7 @@ class Benchmark:
         self.cases_per_anatomy = cases_per_anatomy
         self.poor_labels = poor_labels
         self.spect = spect
+        self.field = field_named(field)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -145,7 +149,8 @@ class Benchmark:
             raise ValueError(f"anatomies {unknown} are not to be had in {self.name}; there are {', '.join(self.anatomies)}")
         for index, seed in enumerate(self.digital_seeds):
             if f"digital_{seed}" in anatomies:
-                yield self.cases(digital_patient(seed, spacing_mm=self.spacing_mm), index, name=f"digital_{seed}", real=False)
+                patient = digital_patient(seed, self.spacing_mm, self.field)
+                yield self.cases(patient, index, name=f"digital_{seed}", real=False)
         for index, source in enumerate(self.patients, start=len(self.digital_seeds)):
             if source.name in anatomies:
                 yield self.cases(self.read(source), index, name=source.name, real=True)

@@ -90,3 +90,12 @@ def test_sample_k_does_not_depend_on_the_batch() -> None:
     # a count may differ by one where rounding of the expectation differs between batch sizes
     assert float((together[1:2] - alone).abs().sum() / alone.sum()) < 1e-3
     assert not torch.equal(together[0], together[1])
+
+
+def test_a_benchmark_of_whole_bodies_has_heads() -> None:
+    whole, trunk = (next(iter(benchmark(field=field, cases_per_anatomy=1))) for field in ("whole_body", "torso"))
+    parotid = organ_id("parotid_left")
+    assert (whole.problem.labels == parotid).any()
+    assert not (trunk.problem.labels == parotid).any()
+    with pytest.raises(ValueError, match="field must be one of"):
+        benchmark(field="legs")

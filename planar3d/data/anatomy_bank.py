@@ -76,6 +76,24 @@ class AnatomyBank:
         volumes = {name: getattr(self, name).to(device) for name in names if getattr(self, name) is not None}
         return replace(self, **volumes)
 
+    def window(self, across: slice, along: slice) -> AnatomyBank:
+        """The part of every anatomy in some columns along x and slices along z.
+
+        Args:
+            across: Voxels along x, with start and stop.
+            along: Voxels along z, with start and stop.
+        """
+        origin, spacing = self.grid.origin_mm, self.grid.spacing_mm
+        here = (..., across, slice(None), along)
+        names = ("mu_map", "labels", "poor_labels", "pet")
+        volumes = {name: getattr(self, name)[here] for name in names if getattr(self, name) is not None}
+        grid = Grid(
+            shape=(across.stop - across.start, self.grid.shape[1], along.stop - along.start),
+            spacing_mm=spacing,
+            origin_mm=(origin[0] + across.start * spacing[0], origin[1], origin[2] + along.start * spacing[2]),
+        )
+        return replace(self, grid=grid, **volumes)
+
     def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"]) -> tuple[LabelMap, LabelMap, Volume]:
         """Anatomies for a batch.
 

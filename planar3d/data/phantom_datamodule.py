@@ -2,13 +2,13 @@
 
 What a sample is depends on (seed, epoch, index) alone, through a counter-based hash: not on the batch size or the
 number of devices (each gets its own indices), nor on whether training was interrupted. Validation depends on the
-index alone, so that runs can be compared.
+index alone, so that runs can be compared. What a batch shares, its part of the field and its simulator, goes by its first sample.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from planar3d.anatomy.patient import Patient
 from planar3d.data.anatomy_bank import AnatomyBank
+from planar3d.data.field_window import FieldWindows
 from planar3d.data.index_batches import IndexBatches
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.solved_problem import SolvedProblem
@@ -59,6 +60,9 @@ class PhantomDataModule(LightningDataModule):
         validation_samples: Samples of one validation.
         poor_share: Share of the samples whose given labels lack what a poorer segmentation lacks.
         seed: Fixes the training samples.
+        windows: Which part of the field a training batch shows; None for all of it. Validation shows all of it.
+        training_simulators: Simulators for training, of any names, of which each batch takes one; None for `simulator`. Validation always
+            takes that.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class PhantomDataModule(LightningDataModule):
         validation_samples: int = 16,
         poor_share: float = 0.5,
         seed: int = 0,
+        windows: FieldWindows | None = None,
+        training_simulators: Mapping[str, PlanarSimulator] | None = None,
     ) -> None:
         super().__init__()
         sizes = {"batch_size": batch_size, "samples_per_epoch": samples_per_epoch, "validation_samples": validation_samples}
@@ -80,6 +86,9 @@ class PhantomDataModule(LightningDataModule):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 <= poor_share <= 1:
             raise ValueError(f"poor_share must lie between 0 and 1, got {poor_share}")
+        energies = {s.camera.energy_kev for s in (simulator, *(training_simulators or {}).values())}
+        if len(energies) > 1:
+            raise ValueError(f"the cameras must image one energy, got {sorted(energies)} keV; train a network for each")
         self.simulator = simulator
         self.patients = patients
         self.validation_patients = validation_patients
@@ -88,6 +97,8 @@ class PhantomDataModule(LightningDataModule):
         self.validation_samples = validation_samples
         self.poor_share = poor_share
         self.seed = seed
+        self.windows = windows
+        self.training_simulators = training_simulators
         self._banks: dict[bool, AnatomyBank] = {}
 
     def setup(self, stage: str) -> None:
@@ -124,11 +135,14 @@ class PhantomDataModule(LightningDataModule):
         training = epoch is not None
         bank = self._banks[training] = self._banks[training].to(index.device)
         keys = self.keys(index, epoch=epoch)
+        simulator = self.simulator
+        if training:
+            simulator, bank = self._shared(_hash(self.seed, epoch, int(index[0]), 3), bank)
         labels, given, mu_map = bank.select(keys.anatomy, keys.poor)
         pet = bank.pets(keys.anatomy)
         with torch.no_grad():
-            truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds, pet=pet)
-            problem = PlanarProblem.of_batch(truth, self.simulator.camera, bank.grid)
+            truth = simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds, pet=pet)
+            problem = PlanarProblem.of_batch(truth, simulator.camera, bank.grid)
         return SolvedProblem(problem=problem, truth=truth)
 
     def keys(self, index: Integer[Tensor, " b"], *, epoch: int | None) -> SampleKeys:
@@ -151,6 +165,13 @@ class PhantomDataModule(LightningDataModule):
             poor = [_hash(w, 2, 0) / _MASK < self.poor_share for w in words]
         seeds = [w % PHANTOM_SEEDS for w in words]
         return SampleKeys(seeds=torch.tensor(seeds), anatomy=torch.tensor(anatomy), poor=torch.tensor(poor))
+
+    def _shared(self, word: int, bank: AnatomyBank) -> tuple[PlanarSimulator, AnatomyBank]:
+        """Simulator and part of the field of a training batch."""
+        simulators = list((self.training_simulators or {"": self.simulator}).values())
+        if self.windows is not None:
+            bank = bank.window(*self.windows.draw(bank.grid.shape, torch.Generator().manual_seed(word & 0xFFFFFFFF)))
+        return simulators[word % len(simulators)], bank
 
     def _batches(self, count: int) -> IndexBatches:
         """This device's share of ``count`` samples."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from planar3d.anatomy.digital import digital_patient
+from planar3d.anatomy.field import field_named
 from planar3d.anatomy.patient import Patient
 from planar3d.anatomy.warp import draw_warp, warp_patient
 from planar3d.benchmark import RESERVED_PATIENT_SEEDS, FilePatient
@@ -17,16 +18,17 @@ from planar3d.benchmark import RESERVED_PATIENT_SEEDS, FilePatient
 __all__ = ["digital_population", "warped_population"]
 
 
-def digital_population(*, count: int, first_seed: int = 1, spacing_mm: float = 8.0) -> list[Patient]:
+def digital_population(*, count: int, first_seed: int = 1, spacing_mm: float = 8.0, field: str = "torso") -> list[Patient]:
     """Digital patients of consecutive seeds.
 
     Args:
         count: How many.
         first_seed: Seed of the first.
         spacing_mm: Voxel edge [mm].
+        field: What of them, ``"torso"`` or ``"whole_body"``.
 
     Raises:
-        ValueError: A seed is reserved for the benchmark.
+        ValueError: A seed is reserved for the benchmark, or there is no such field.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
@@ -36,7 +38,8 @@ def digital_population(*, count: int, first_seed: int = 1, spacing_mm: float = 8
             f"first_seed {first_seed} and count {count} reach into {taken.start} to {taken.stop - 1}, which the benchmark reserves; take "
             f"other seeds"
         )
-    return [digital_patient(seed, spacing_mm=spacing_mm) for seed in range(first_seed, first_seed + count)]
+    grid = field_named(field)
+    return [digital_patient(seed, spacing_mm, grid) for seed in range(first_seed, first_seed + count)]
 
 
 def warped_population(*, sources: Sequence[FilePatient], count: int, first_seed: int = 1, spacing_mm: float = 8.0) -> list[Patient]:

@@ -10,6 +10,7 @@ import torch
 from planar3d.benchmark import FIRST_PHANTOM_SEED, RESERVED_PATIENT_SEEDS, SEEDS_PER_ANATOMY, FilePatient
 from planar3d.data import digital_population, phantom_datamodule
 from planar3d.data.population import warped_population
+from planar3d.organs import organ_id
 
 
 @pytest.mark.parametrize("first", [RESERVED_PATIENT_SEEDS.start - 1, RESERVED_PATIENT_SEEDS.start, RESERVED_PATIENT_SEEDS.stop - 1])
@@ -26,6 +27,17 @@ def test_training_and_benchmark_phantoms_differ_in_the_bits_that_a_generator_use
 def test_patients_of_a_population_differ() -> None:
     one, other = digital_population(count=2, first_seed=3, spacing_mm=32.0)
     assert not torch.equal(one.labels, other.labels)
+
+
+def test_a_whole_body_has_what_its_trunk_has_and_a_head() -> None:
+    trunk, whole = (digital_population(count=1, first_seed=3, spacing_mm=16.0, field=field)[0] for field in ("torso", "whole_body"))
+    parotid, liver = organ_id("parotid_left"), organ_id("liver")
+    assert (whole.labels == parotid).any()
+    assert not (trunk.labels == parotid).any()
+    volumes = [float((p.labels == liver).sum()) for p in (trunk, whole)]
+    assert volumes[1] == pytest.approx(volumes[0], rel=0.1)
+    with pytest.raises(ValueError, match="field must be one of torso, whole_body"):
+        digital_population(count=1, field="head")
 
 
 def test_an_empty_population_is_told() -> None:
