@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from planar3d.anatomy.patient import Patient
 from planar3d.diffusion import Sampler
 from planar3d.models.checkpoint import load_checkpoint_into, load_config
 from planar3d.nn.posterior_net import PosteriorNet
+from planar3d.nn.sliding import SlidingWindow
 from planar3d.reconstruction.diffusion import DiffusionReconstruction
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.learned import UNetReconstruction
@@ -187,30 +188,38 @@ def open_patient(
     return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct, pet=pet)
 
 
-def open_unet(*, checkpoint: str | None, shipped: str | None = None) -> UNetReconstruction:
+def open_unet(*, checkpoint: str | None, shipped: str | None = None, window: Sequence[int] | None = None) -> UNetReconstruction:
     """The reconstruction method of a weights file, which says itself which network it is.
 
     Args:
         checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
         shipped: Name of the weights that come with planar3d, taken where no file is given.
+        window: Largest part of a volume that the network sees at once, along x, y, z [voxel]; None for the whole.
 
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
     net, inputs, passes = _opened(checkpoint or shipped, "unet")
-    if isinstance(net, PosteriorNet):
-        net = net.estimator
-    return UNetReconstruction(net=net, inputs=inputs, passes=passes)
+    estimator: Any = net.estimator if isinstance(net, PosteriorNet) else net
+    if window is not None:
+        estimator = SlidingWindow(estimator, window, align=estimator.multiple)
+    return UNetReconstruction(net=estimator, inputs=inputs, passes=passes)
 
 
 def open_diffusion(
-    *, checkpoint: str | None, shipped: str | None = None, sampler: Sampler | None = None, **options: Any
+    *,
+    checkpoint: str | None,
+    shipped: str | None = None,
+    window: Sequence[int] | None = None,
+    sampler: Sampler | None = None,
+    **options: Any,
 ) -> DiffusionReconstruction:
     """The reconstruction method of the weights file of a diffusion model.
 
     Args:
         checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
         shipped: Name of the weights that come with planar3d, taken where no file is given.
+        window: Largest part of a volume that its networks see at once, along x, y, z [voxel]; None for the whole.
         sampler: Draws the samples.
         options: Further options of `DiffusionReconstruction`.
 
@@ -226,6 +235,8 @@ def open_diffusion(
         )
     if not is_ours(noise):
         raise ValueError(f"checkpoint {checkpoint} does not describe a diffusion model of planar3d; give weights that planar3d.train wrote")
+    if window is not None:
+        net.look_through(window)
     return DiffusionReconstruction(
         net=net, inputs=inputs, passes=passes, sampler=sampler, noise=instantiate(noise, _convert_="all"), **options
     )

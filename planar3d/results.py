@@ -33,7 +33,7 @@ _PATHS = {
     "dirpath",
     "save_dir",
 }
-_NAMES_OR_PATHS = {"label_scheme", "checkpoint", "pet"}  # a phantom's guide by PET is a table of that name
+_NAMES_OR_PATHS = {"label_scheme", "checkpoint", "estimator_checkpoint", "pet"}  # a phantom's guide by PET is a table of that name
 
 
 @contextmanager

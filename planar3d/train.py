@@ -18,12 +18,14 @@ from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 from rich.console import Console
+from torch import nn
 
 from planar3d.callbacks.dashboard import close_loggers, log_run
 from planar3d.config import command
 from planar3d.io.whole_file import whole_file
 from planar3d.models.checkpoint import load_checkpoint_into, save_weights, weights_dtype
 from planar3d.models.reconstruction_module import ReconstructionModule
+from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.results import announce, without_paths, write_csv
 
 __all__ = ["main", "train"]
@@ -73,6 +75,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     weights = cfg.resume or cfg.checkpoint
     if weights is not None:
         load_checkpoint_into(model.net, weights)
+    if cfg.estimator_checkpoint is not None and cfg.resume is None:
+        load_checkpoint_into(_estimator(model), cfg.estimator_checkpoint)
     logger = instantiate(cfg.get("logger"), _convert_="all") or False
     trainer: Trainer = instantiate(cfg.trainer, callbacks=_values(cfg.get("callbacks")), logger=logger, _convert_="all")
     started, exported = time.monotonic(), exported_config(cfg)
@@ -96,6 +100,13 @@ def _write_summary(path: Path, before: Mapping[str, float], after: Mapping[str, 
     rows.append({"metric": "seconds", "before": "0", "after": f"{seconds:.6g}"})
     with whole_file(path) as partial:
         write_csv(partial, rows)
+
+
+def _estimator(model: ReconstructionModule) -> nn.Module:
+    """The network that estimates inside a diffusion model."""
+    if not isinstance(model.net, PosteriorNet):
+        raise ValueError("estimator_checkpoint is for a diffusion model, and this trains another network; give its weights as checkpoint")
+    return model.net.estimator
 
 
 def exported_config(cfg: DictConfig) -> dict[str, Any]:

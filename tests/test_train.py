@@ -84,10 +84,26 @@ def test_training_goes_on_from_weights_and_from_a_checkpoint(run: Run, capsys: p
     assert max(int(row["epoch"]) for row in logged(third) if row["train/loss"]) == 1
 
 
+def test_an_estimator_may_be_exchanged_beside_a_trained_denoiser(run: Run, tmp_path: Path) -> None:
+    small = ["+debug=smoke_diffusion", *SMALL[1:], *SAMPLER]
+    first = run("first", "+experiment=diffusion_ps", "checkpoint=null", small=small) / "weights.safetensors"
+    described = load_weights(first)[1]["net"]["estimator"]
+    net = CorrectionUNet(in_channels=25, out_channels=2, **described)
+    torch.nn.init.normal_(next(net.parameters()))
+    save_weights(tmp_path / "other.safetensors", net, {})
+    given = [f"checkpoint={first}", f"estimator_checkpoint={tmp_path / 'other.safetensors'}", "model.train_estimator=false"]
+    second = run("second", "+experiment=diffusion_ps", *given, "optimizer.lr=0.0", "model.scheduler=null", small=small)
+    before, after = (load_weights(folder)[0] for folder in (first, second / "weights.safetensors"))
+    for name, value in after.items():
+        expected = net.state_dict()[name.removeprefix("estimator.")] if name.startswith("estimator.") else before[name]
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-7, msg=name)
+
+
 def test_the_exported_configuration_holds_no_path(tmp_path: Path) -> None:
     secret = str(tmp_path / "MILLER_JANE.nii.gz")
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         given = [f"patient.ct={secret}", f"patient.labels={secret}", f"patient.label_scheme={secret}", f"checkpoint={secret}"]
+        given.append(f"estimator_checkpoint={secret}")
         cfg = compose("train", ["+experiment=unet_ps", f"output_dir={tmp_path}", *given])
     text = json.dumps(train.exported_config(cfg))
     assert "MILLER" not in text
@@ -103,6 +119,7 @@ def test_the_exported_configuration_holds_no_path(tmp_path: Path) -> None:
         ("checkpoint=other.safetensors", "another architecture"),
         ("weights_dtype=int8", "weights_dtype"),
         ("data.batch_size=0", "batch_size"),
+        ("estimator_checkpoint=other.safetensors", "estimator_checkpoint is for a diffusion model"),
     ],
 )
 def test_a_wrong_input_is_told_and_leaves_nothing(

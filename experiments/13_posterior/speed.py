@@ -1,4 +1,7 @@
-"""Time and memory of a posterior of 16 samples of a digital torso at 4.8 mm: ``python experiments/13_posterior/speed.py [cpu|cuda]``."""
+"""Time and memory of a posterior of 16 samples of a digital patient at 4.8 mm, its torso or its whole body.
+
+``python experiments/13_posterior/speed.py [cpu|cuda] [torso|whole_body]``
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from planar3d.anatomy.digital import digital_patient
+from planar3d.anatomy.field import field_named
 from planar3d.config import CONFIG_DIR
 from planar3d.reconstruction.problem import PlanarProblem
 
@@ -20,12 +24,14 @@ SEED = 900_000
 
 def main() -> None:
     """Image, reconstruct, tell."""
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    device, field = (*sys.argv[1:], *("cpu", "torso")[len(sys.argv) - 1 :])
+    together = 4 if field == "torso" else 1
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = compose("reconstruct", ["planar=none", "patient.ct=none", "patient.labels=none", "method=diffusion", "method.together=4"])
+        given = ["planar=none", "patient.ct=none", "patient.labels=none"]
+        cfg = compose("reconstruct", [*given, "method=diffusion", f"method.together={together}"])
         camera = instantiate(compose("simulate", ["output_dir=out"]).camera, _convert_="all")
     method = instantiate(cfg.method, _convert_="all")
-    patient = digital_patient(SEED, spacing_mm=SPACING_MM, device=device)
+    patient = digital_patient(SEED, SPACING_MM, field_named(field), device=device)
     labels, mu_map = patient.labels[None].to(device), patient.mu_map(camera.energy_kev)[None].to(device)
     views = camera.projector(mu_map, patient.grid)((labels > 0).float() * 1e3).round()
     problem = PlanarProblem.from_camera(camera, views=views, mu_map=mu_map, labels=labels, grid=patient.grid)

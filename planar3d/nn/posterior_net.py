@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from planar3d.nn.denoiser import PreconditionedDenoiser
+from planar3d.nn.sliding import SlidingWindow
 from planar3d.nn.unet import CorrectionUNet
 
 __all__ = ["PosteriorNet"]
@@ -25,9 +26,20 @@ class PosteriorNet(nn.Module):
 
     def __init__(self, *, in_channels: int, estimator: Mapping[str, object], denoiser: Mapping[str, object]) -> None:
         super().__init__()
-        self.estimator = CorrectionUNet(in_channels=in_channels, out_channels=2, **estimator)  # pyright: ignore[reportArgumentType]
+        estimating = CorrectionUNet(in_channels=in_channels, out_channels=2, **estimator)  # pyright: ignore[reportArgumentType]
+        self.estimator: nn.Module = estimating
+        self.multiple = estimating.multiple
         more = in_channels + 1 + PreconditionedDenoiser.extra_channels
         self.denoiser = PreconditionedDenoiser(CorrectionUNet(in_channels=more, **denoiser))  # pyright: ignore[reportArgumentType]
+
+    def look_through(self, window: Sequence[int]) -> None:
+        """Have both networks see a large volume in windows, for inference.
+
+        Args:
+            window: Largest part of a volume seen at once, along x, y, z [voxel].
+        """
+        self.estimator = SlidingWindow(self.estimator, window, align=self.multiple)
+        self.denoiser.net = SlidingWindow(self.denoiser.net, window, align=self.multiple)
 
     def start_from_estimator(self, tensors: Mapping[str, Tensor]) -> bool:
         """Take over the weights of a trained estimator: all of them as estimator, those of its features as start of the denoiser.

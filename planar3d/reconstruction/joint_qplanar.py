@@ -91,7 +91,6 @@ class JointQPlanar:
         organs = [p.organs for p in separate if p.organs is not None]
         activity = torch.stack([o.activity_bq for o in organs], dim=1).double()
         error = torch.stack([o.standard_error_bq for o in organs if o.standard_error_bq is not None], dim=1).double()
-        error = torch.hypot(error, likelihood.one_count_bq())
         kinetics = self.curves.fit(likelihood, ids=ids, activity_bq=activity, standard_error_bq=error, times=times)
         posteriors = tuple(
             _posterior(first, kinetics, i, units[i], images[i], problem)
@@ -115,11 +114,6 @@ class _Counts:
                 for p, s, first in zip(problems, seen, separate, strict=True)
                 if first.expected_views is not None
             ]
-
-    def one_count_bq(self) -> Float[Tensor, "b t k"]:
-        """Activity of each organ that gives one count at each time [Bq]; an organ without counts is known no better. Zero where absent."""
-        counts = torch.stack([P.sum(dim=2) for P in self.P], dim=1)
-        return torch.where(counts > 0, 1.0 / counts.clamp(min=torch.finfo(counts.dtype).tiny), 0.0)
 
     def __call__(self, activity: Float[Tensor, "b t k"]) -> LikelihoodTerms:
         """The terms at activities ``(b, t, k)`` [Bq]."""

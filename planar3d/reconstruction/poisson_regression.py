@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["fisher_covariance", "fit_amplitudes"]
+__all__ = ["fisher_covariance", "fit_amplitudes", "one_count"]
 
 _EM_STEPS = 10
 _CONVERGED = 1e-7
@@ -72,6 +72,19 @@ def fisher_covariance(
     values, vectors = torch.linalg.eigh(correlation + torch.diag_embed((scale == 0).double()))
     inverse = (vectors / values.clamp(min=_SMALLEST_EIGENVALUE)[:, None, :]) @ vectors.mT
     return (inverse * inverse_scale[:, :, None] * inverse_scale[:, None, :]).to(P.dtype)
+
+
+def one_count(P: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
+    """The amplitude that gives one count: where nothing is counted it is known no better, though the Fisher information says it is.
+
+    Args:
+        P: Expected counts of a unit of each amplitude, ``(b, k, n)``.
+
+    Returns:
+        ``(b, k)`` in float64; zero for an amplitude that a sample lacks.
+    """
+    counts = P.double().sum(dim=2)
+    return torch.where(counts > 0, 1.0 / counts.clamp(min=torch.finfo(counts.dtype).tiny), 0.0)
 
 
 def _newton_step(Q: Tensor, u: Tensor, y: Tensor, known: Tensor) -> Tensor:

@@ -4,7 +4,8 @@
 each organ and b known; what lies in no mask is an organ too, ``body``. Overlap and background are thus part of the model, not subtracted.
 The map is constant within an organ. Standard errors come from the Fisher information, times the root of the dispersion
 (`planar3d.reconstruction.dispersion`): they are the spread by counting noise when the model is right, and grow with what it leaves
-unexplained when it is not. A wrong mask that the images do not betray is in no standard error, nor is the noise of an estimated b.
+unexplained when it is not; the variance of one count comes on top. A wrong mask that the images do not betray is in no standard error,
+nor is the noise of an estimated b.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from planar3d.reconstruction.dispersion import dispersion
-from planar3d.reconstruction.poisson_regression import fisher_covariance, fit_amplitudes
+from planar3d.reconstruction.poisson_regression import fisher_covariance, fit_amplitudes, one_count
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.registration import OffsetPrior, register
@@ -83,7 +84,9 @@ def _posterior(
     activity: Float[Tensor, "b k"],
     covariance: Float[Tensor, "b k k"],
 ) -> Posterior:
-    """Maps of organ activities and their standard errors."""
+    """Maps of organ activities and their standard errors, none of them below that of one count."""
+    least = one_count((images * problem.seen[:, None]).flatten(2)).to(covariance)
+    covariance = covariance + torch.diag_embed(least.square())
     error = covariance.diagonal(dim1=1, dim2=2).clamp(min=0.0).sqrt()
     return Posterior(
         mean=torch.einsum("bk,bkxyz->bxyz", activity, unit).unsqueeze(1),

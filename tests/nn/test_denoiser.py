@@ -68,6 +68,27 @@ def test_it_starts_from_an_estimator_whose_features_the_denoiser_takes_over() ->
     assert not inner(torch.cat([channels, new], dim=1)).any()
 
 
+def test_it_sees_a_large_volume_in_windows_and_a_small_one_whole() -> None:
+    net, windowed = posterior_net(), posterior_net()
+    for made in (net, windowed):
+        for module, seed in ((made.estimator, 1), (made.denoiser.net, 2)):
+            generator = torch.Generator().manual_seed(seed)
+            last = [m for m in module.modules() if isinstance(m, torch.nn.Conv3d)][-1]
+            torch.nn.init.normal_(last.weight, generator=generator)
+    windowed.look_through((16, 16, 16))
+    small, large = torch.randn(1, 3, 16, 12, 16), torch.randn(1, 3, 16, 12, 40)
+    with torch.no_grad():
+        torch.testing.assert_close(windowed.estimator(small), net.estimator(small))
+        assert windowed.estimator(large).shape == net.estimator(large).shape
+        assert not torch.equal(windowed.estimator(large), net.estimator(large))  # the group normalisation is that of a window
+        more = torch.randn(1, 3, 16, 12, 40)
+        noise = torch.ones(1, 1, 16, 12, 40)
+        given = {"mean": noise, "spread": noise, "condition": torch.cat([more, noise], dim=1)}
+        both = [made.denoiser(noise, torch.tensor([0.5]), **given) for made in (net, windowed)]
+    assert both[0].shape == both[1].shape
+    assert not torch.equal(*both)
+
+
 def test_weights_of_another_make_change_nothing() -> None:
     net = posterior_net()
     before = {name: value.clone() for name, value in net.state_dict().items()}

@@ -120,3 +120,13 @@ def test_no_offset_is_found_where_there_is_none(torso: Torso, generator: torch.G
 def test_refuses_no_iterations() -> None:
     with pytest.raises(ValueError, match="iterations"):
         QPlanar(iterations=0)
+
+
+@pytest.mark.parametrize("estimate_offset", [False, True])
+def test_an_activity_of_which_nothing_is_counted_is_known_to_one_count(torso: Torso, *, estimate_offset: bool) -> None:
+    organs = QPlanar(estimate_offset=estimate_offset)(torso.problem(torch.zeros_like(torso.views()))).organs
+    assert organs is not None
+    assert organs.standard_error_bq is not None
+    assert (organs.activity_bq == 0).all()
+    counts = torso.views().sum() / torso.organ_activity().sum()  # of 1 Bq of the organs together
+    assert (organs.standard_error_bq > 0.1 / counts).all()
