@@ -84,6 +84,15 @@ def test_training_goes_on_from_weights_and_from_a_checkpoint(run: Run, capsys: p
     assert max(int(row["epoch"]) for row in logged(third) if row["train/loss"]) == 1
 
 
+def test_a_run_that_no_longer_improves_goes_on_where_it_ended(run: Run) -> None:
+    still = ["optimizer.lr=0.0", "model.scheduler=null", "trainer.log_every_n_steps=1"]
+    last = run("first", "trainer.max_epochs=3", *still) / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["epoch"] == 2
+    second = run("second", f"resume={last}", "trainer.max_epochs=4", *still)
+    assert {int(row["epoch"]) for row in logged(second) if row["train/loss"]} == {3}
+    assert {path.name for path in last.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
 def test_an_estimator_may_be_exchanged_beside_a_trained_denoiser(run: Run, tmp_path: Path) -> None:
     small = ["+debug=smoke_diffusion", *SMALL[1:], *SAMPLER]
     first = run("first", "+experiment=diffusion_ps", "checkpoint=null", small=small) / "weights.safetensors"
