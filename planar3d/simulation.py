@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from planar3d.batch import Batch
@@ -53,6 +54,7 @@ class PlanarSimulator:
         seeds: Tensor,
         given_mu_map: Volume | None = None,
         pet: Volume | None = None,
+        outlined: Bool[Tensor, " b"] | None = None,
     ) -> Batch:
         """Image one synthetic patient per seed.
 
@@ -65,6 +67,7 @@ class PlanarSimulator:
             given_mu_map: Attenuation that a method will be given where that is another, as of a CT with raised arms, ``(b, 1, x, y, z)``
                 [1/mm]; None for ``mu_map``.
             pet: Pre-therapy PET in the anatomy before it moves, of any unit, ``(b, 1, x, y, z)``; None where there is none.
+            outlined: Samples of which a method will be given the lesions too, outlined before the anatomy moved, ``(b,)``; None for none.
 
         Raises:
             ValueError: There is a PET, but the synthesiser has no guide for it.
@@ -75,7 +78,10 @@ class PlanarSimulator:
                 "a phantom that has one, as phantom=psma_population"
             )
         record = self.synthesizer.draw(seeds).to(labels.device)
-        phantom = self.synthesizer.render(record, labels, mu_map, grid, pet=pet)
+        phantom = self.synthesizer.render(record, labels, mu_map, grid, pet=pet, outline=outlined is not None)
+        if outlined is not None and phantom.outlines is not None:
+            known = outlined.to(labels.device).view(-1, 1, 1, 1, 1) & (phantom.outlines > 0)
+            given_labels = torch.where(known, phantom.outlines, given_labels)
         projector = self.camera.projector(phantom.mu_map, grid)
         activity, views = self._expose(phantom.activity, projector(phantom.activity), seeds)
         given_mu_map = mu_map if given_mu_map is None else given_mu_map

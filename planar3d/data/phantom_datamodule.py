@@ -41,11 +41,13 @@ class SampleKeys:
         seeds: Seeds of the phantoms, ``(b,)``.
         anatomy: Which anatomy, ``(b,)``.
         poor: Whether the labels given are those of a poorer segmentation, ``(b,)``.
+        outlined: Whether they hold the lesions, ``(b,)``.
     """
 
     seeds: Integer[Tensor, " b"]
     anatomy: Integer[Tensor, " b"]
     poor: Bool[Tensor, " b"]
+    outlined: Bool[Tensor, " b"]
 
 
 class PhantomDataModule(LightningDataModule):
@@ -60,6 +62,7 @@ class PhantomDataModule(LightningDataModule):
         validation_samples: Samples of one validation.
         poor_share: Share of the samples whose given labels lack what a poorer segmentation lacks.
         seed: Fixes the training samples.
+        outlined_share: Share of the training samples whose given labels hold the lesions, as outlined by a reader.
         windows: Which part of the field a training batch shows; None for all of it. Validation shows all of it.
         training_simulators: Simulators for training, of any names, of which each batch takes one; None for `simulator`. Validation always
             takes that.
@@ -76,6 +79,7 @@ class PhantomDataModule(LightningDataModule):
         validation_samples: int = 16,
         poor_share: float = 0.5,
         seed: int = 0,
+        outlined_share: float = 0.0,
         windows: FieldWindows | None = None,
         training_simulators: Mapping[str, PlanarSimulator] | None = None,
     ) -> None:
@@ -84,8 +88,9 @@ class PhantomDataModule(LightningDataModule):
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if not 0 <= poor_share <= 1:
-            raise ValueError(f"poor_share must lie between 0 and 1, got {poor_share}")
+        for name, share in (("poor_share", poor_share), ("outlined_share", outlined_share)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {share}")
         energies = {s.camera.energy_kev for s in (simulator, *(training_simulators or {}).values())}
         if len(energies) > 1:
             raise ValueError(f"the cameras must image one energy, got {sorted(energies)} keV; train a network for each")
@@ -96,6 +101,7 @@ class PhantomDataModule(LightningDataModule):
         self.samples_per_epoch = samples_per_epoch
         self.validation_samples = validation_samples
         self.poor_share = poor_share
+        self.outlined_share = outlined_share
         self.seed = seed
         self.windows = windows
         self.training_simulators = training_simulators
@@ -140,8 +146,11 @@ class PhantomDataModule(LightningDataModule):
             simulator, bank = self._shared(_hash(self.seed, epoch, int(index[0]), 3), bank)
         labels, given, mu_map = bank.select(keys.anatomy, keys.poor)
         pet = bank.pets(keys.anatomy)
+        outlined = keys.outlined if keys.outlined.any() else None
         with torch.no_grad():
-            truth = simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds, pet=pet)
+            truth = simulator.simulate(
+                labels=labels, given_labels=given, mu_map=mu_map, grid=bank.grid, seeds=keys.seeds, pet=pet, outlined=outlined
+            )
             problem = PlanarProblem.of_batch(truth, simulator.camera, bank.grid)
         return SolvedProblem(problem=problem, truth=truth)
 
@@ -159,12 +168,16 @@ class PhantomDataModule(LightningDataModule):
             anatomy = [i % count for i in indices]
             turns = [i + i // count for i in indices]  # one further each time round: every anatomy comes with both kinds of labels
             poor = [math.floor((t + 1) * self.poor_share) > math.floor(t * self.poor_share) for t in turns]
+            outlined = [False] * len(indices)
         else:
             words = [_hash(self.seed, epoch, i) for i in indices]
             anatomy = [_hash(w, 1, 0) % count for w in words]
             poor = [_hash(w, 2, 0) / _MASK < self.poor_share for w in words]
+            outlined = [_hash(w, 4, 0) / _MASK < self.outlined_share for w in words]
         seeds = [w % PHANTOM_SEEDS for w in words]
-        return SampleKeys(seeds=torch.tensor(seeds), anatomy=torch.tensor(anatomy), poor=torch.tensor(poor))
+        return SampleKeys(
+            seeds=torch.tensor(seeds), anatomy=torch.tensor(anatomy), poor=torch.tensor(poor), outlined=torch.tensor(outlined)
+        )
 
     def _shared(self, word: int, bank: AnatomyBank) -> tuple[PlanarSimulator, AnatomyBank]:
         """Simulator and part of the field of a training batch."""

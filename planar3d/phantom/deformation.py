@@ -95,16 +95,37 @@ class Deformation:
         moved = grid_sample(labels.to(at.dtype), at, mode="nearest", padding_mode="border", align_corners=False)
         return images[:, :1], images[:, 1:], torch.where(still, labels, moved.to(labels.dtype))
 
+    def undone(self, record: DeformationRecord, labels: LabelMap, grid: Grid) -> LabelMap:
+        """Labels of the position imaged brought back to the anatomy given, to within the change of u over its own length, about 1 mm.
+
+        Args:
+            record: What `draw` gave, batched.
+            labels: In the position imaged, ``(b, 1, x, y, z)``, nearest voxel; zero comes in from outside.
+            grid: Grid of the labels.
+        """
+        # p = R (q + u(p)) + t; u changes little over its own length, so u(q) may stand for u(p)
+        line = [centred_axis(grid, axis, record.translation_mm) for axis in range(3)]
+        u = self.field.render(record.elastic_mm, grid)
+        q = torch.stack(torch.meshgrid(*line, indexing="ij")) + u
+        p = torch.einsum("bij,bjxyz->bixyz", _rotation_matrix(record.rotation_rad), q) + record.translation_mm.view(-1, 3, 1, 1, 1)
+        at = _as_sampled(p, grid)
+        return grid_sample(labels.to(at.dtype), at, mode="nearest", padding_mode="zeros", align_corners=False).to(labels.dtype)
+
     def _sampling_points(self, record: DeformationRecord, grid: Grid) -> Float[Tensor, "b x y z 3"]:
-        """q for every voxel, as `grid_sample` wants it: last axis z, y, x, from -1 to 1 between the outer faces of the grid."""
+        """q for every voxel, as `grid_sample` wants it."""
         shift = record.translation_mm[:, :, None]
         axes = [centred_axis(grid, axis, shift) - shift[:, axis] for axis in range(3)]  # (b, n)
         rotation = _rotation_matrix(record.rotation_rad)
         # (R^T p)_j = sum_i R_ij p_i: an axis at a time, so that the sum is over broadcast lines and not over a stack of points
         x, y, z = (rotation[:, axis, :, None] * line[:, None] for axis, line in enumerate(axes))  # (b, 3, n)
         source = x[..., None, None] + y[..., None, :, None] + z[..., None, None, :] - self.field.render(record.elastic_mm, grid)
-        extent = source.new_tensor(grid.extent_mm).view(3, 1, 1, 1)
-        return (source * (2.0 / extent)).flip(1).permute(0, 2, 3, 4, 1)
+        return _as_sampled(source, grid)
+
+
+def _as_sampled(points: Float[Tensor, "b 3 x y z"], grid: Grid) -> Float[Tensor, "b x y z 3"]:
+    """Points [mm] as `grid_sample` wants them: last axis z, y, x, from -1 to 1 between the outer faces of the grid."""
+    extent = points.new_tensor(grid.extent_mm).view(3, 1, 1, 1)
+    return (points * (2.0 / extent)).flip(1).permute(0, 2, 3, 4, 1)
 
 
 def _rotation_matrix(rotation_rad: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:

@@ -27,7 +27,7 @@ from planar3d.phantom.lesion_count import LesionCount
 from planar3d.phantom.lesion_site import LesionSites
 from planar3d.shapes import LabelMap, Volume
 
-__all__ = ["LesionPopulation"]
+__all__ = ["LesionPopulation", "lesions_alone"]
 
 _FIRST = organ_id(LESIONS[0])
 
@@ -133,6 +133,11 @@ class LesionPopulation:
         """Lesions and their concentrations by falling activity."""
         order = self.activity_bq(record, concentration).argsort(dim=1, descending=True, stable=True)
         return record.take(order), concentration.gather(1, order)
+
+
+def lesions_alone(labels: LabelMap) -> LabelMap:
+    """Lesion ids, and zero for all else, ``(b, 1, x, y, z)``."""
+    return torch.where((labels >= _FIRST) & (labels < _FIRST + len(LESIONS)), labels, 0)
 
 
 def _free_slots(labels: LabelMap) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from planar3d.phantom.breathing import Breathing, BreathingRecord
 from planar3d.phantom.deformation import Deformation, DeformationRecord
 from planar3d.phantom.filling import Filling, FillingRecord
 from planar3d.phantom.hot_spot import HotSpots
-from planar3d.phantom.lesion import LesionPopulation
+from planar3d.phantom.lesion import LesionPopulation, lesions_alone
 from planar3d.phantom.mu_error import MuError, MuErrorRecord
 from planar3d.phantom.pet import PetGuide, PetRecord
 from planar3d.phantom.proposal import UptakeProposal
@@ -88,12 +88,15 @@ class Phantom:
         mu_map: Attenuation in the same position, ``(b, 1, x, y, z)`` [1/mm].
         imaged_labels: Organ ids in the same position, lesions included, ``(b, 1, x, y, z)``.
         record: What it was made from.
+        outlines: Lesion ids where a reader of the anatomy given would outline the lesions, zero elsewhere, ``(b, 1, x, y, z)``; None where
+            they were not asked for.
     """
 
     activity: Volume
     mu_map: Volume
     imaged_labels: LabelMap
     record: PhantomRecord
+    outlines: LabelMap | None = None
 
 
 class PhantomSynthesizer:
@@ -176,7 +179,9 @@ class PhantomSynthesizer:
         lesions = source.lesion_concentration(uptake, time_s)
         return replace(record, concentration=concentration, lesion_concentration=lesions, unlabelled_scale=scale)
 
-    def render(self, record: PhantomRecord, labels: LabelMap, mu_map: Volume, grid: Grid, *, pet: Volume | None = None) -> Phantom:
+    def render(
+        self, record: PhantomRecord, labels: LabelMap, mu_map: Volume, grid: Grid, *, pet: Volume | None = None, outline: bool = False
+    ) -> Phantom:
         """Fill anatomies with the activity of a record.
 
         Args:
@@ -185,6 +190,7 @@ class PhantomSynthesizer:
             mu_map: Its attenuation, ``(b, 1, x, y, z)`` [1/mm].
             grid: Grid of both.
             pet: Pre-therapy PET of the same anatomy, of any unit, ``(b, 1, x, y, z)``; None where there is none.
+            outline: Whether the phantom says where the lesions drawn lie in the anatomy given.
         """
         labels, mu_map = _for_samples(len(record), grid, labels=labels, mu_map=mu_map)
         most = None if record.lesions is None else int(record.lesions.in_use.sum(dim=1).amax())
@@ -205,11 +211,21 @@ class PhantomSynthesizer:
             activity = self.unlabelled.add_blobs(unlabelled, activity, ids, grid)
         if self.lesions is not None and record.lesions is not None:
             activity, ids = self.lesions.render(record.lesions, record.lesion_concentration, activity, ids, grid, most=most)
+        outlines = self._outlines(record, ids, grid) if outline else None
         if self.breathing is not None and record.breathing is not None:
             activity, mu_map, ids = self.breathing.render(record.breathing, activity, mu_map, ids, grid)
         if self.mu_error is not None and record.mu_error is not None:
             mu_map = self.mu_error.render(record.mu_error, mu_map)
-        return Phantom(activity=activity, mu_map=mu_map, imaged_labels=ids.to(labels.dtype), record=record)
+        return Phantom(activity=activity, mu_map=mu_map, imaged_labels=ids.to(labels.dtype), record=record, outlines=outlines)
+
+    def _outlines(self, record: PhantomRecord, ids: LabelMap, grid: Grid) -> LabelMap:
+        """Lesion ids brought back to the anatomy given."""
+        lesions = lesions_alone(ids)
+        return (
+            lesions
+            if self.deformation is None or record.deformation is None
+            else self.deformation.undone(record.deformation, lesions, grid)
+        )
 
     def _mucosa(self, uptake: UptakeRecord, time_s: float) -> Tensor:
         """Concentration of the mucosa, whose course unlabelled glands, mucosa and vessels take, ``(b,)`` [Bq/mL]."""

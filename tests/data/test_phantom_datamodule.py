@@ -12,7 +12,8 @@ from planar3d.anatomy.patient import Patient
 from planar3d.data import PhantomDataModule
 from planar3d.data.index_batches import IndexBatches
 from planar3d.organs import organ_id
-from planar3d.phantom import Biodistribution, PetGuide, PhantomSynthesizer
+from planar3d.phantom import Biodistribution, LesionPopulation, PetGuide, PhantomSynthesizer
+from planar3d.phantom.lesion import lesions_alone
 from planar3d.simulation import PlanarSimulator
 
 MakeData = Callable[..., PhantomDataModule]
@@ -81,6 +82,20 @@ def test_samples_have_the_texture_of_a_pet(make_data: MakeData, patients: list[P
         make_data(patients=with_pet).synthesise(torch.arange(1), epoch=0)
 
 
+def test_lesions_are_in_the_labels_given_as_often_as_asked(make_data: MakeData, simulator: PlanarSimulator) -> None:
+    source = Biodistribution.from_name("psma617", time_s=86400.0)
+    synthesizer = PhantomSynthesizer(biodistribution=source, lesions=LesionPopulation(mean_count=15.0, volume_ml=40.0))
+    data = make_data(simulator=PlanarSimulator(camera=simulator.camera, synthesizer=synthesizer), outlined_share=0.5)
+    assert data.keys(torch.arange(1000), epoch=0).outlined.float().mean() == pytest.approx(0.5, abs=0.05)
+    index = torch.arange(12)
+    sample, outlined = data.synthesise(index, epoch=0), data.keys(index, epoch=0).outlined
+    given, imaged = (lesions_alone(labels).flatten(1).any(dim=1) for labels in (sample.problem.labels, sample.truth.imaged_labels))
+    assert torch.equal(given, outlined & imaged)
+    assert given.any()
+    assert (imaged & ~given).any()
+    assert not lesions_alone(data.synthesise(index, epoch=None).problem.labels).any()
+
+
 @pytest.mark.parametrize(("count", "world_size"), [(8, 1), (8, 2), (7, 3)])
 def test_devices_share_out_the_indices_and_make_as_many_steps(count: int, world_size: int) -> None:
     shares = [IndexBatches(count=count, batch_size=2, rank=rank, world_size=world_size) for rank in range(world_size)]
@@ -91,7 +106,7 @@ def test_devices_share_out_the_indices_and_make_as_many_steps(count: int, world_
     assert all(len(share) == len(list(share)) for share in shares)
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"samples_per_epoch": 0}, {"poor_share": 1.5}])
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"samples_per_epoch": 0}, {"poor_share": 1.5}, {"outlined_share": -0.1}])
 def test_useless_options_are_told(options: dict[str, float], make_data: MakeData) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         make_data(**options)

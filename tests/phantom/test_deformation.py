@@ -117,6 +117,24 @@ def test_activity_is_conserved_within_a_few_percent(generator: torch.Generator) 
     assert (ratio - 1).abs().max() < 0.15
 
 
+def test_labels_are_brought_back_to_where_they_came_from(generator: torch.Generator) -> None:
+    grid = Grid.centred((40, 30, 44), 4.0)
+    spots = [(30.0, 12.0, 40.0), (-40.0, -20.0, 0.0), (10.0, 20.0, -45.0)]
+    given = sum((blob(grid, centre, 10.0) > 0.5).long() * k for k, centre in enumerate(spots, start=1)).repeat(8, 1, 1, 1, 1)
+    deformation = Deformation()
+    record = DeformationRecord.stack([deformation.draw(generator) for _ in range(8)])
+    imaged = deformation.render(record, given.float(), given.float(), given, grid)[2]
+    back = deformation.undone(record, imaged, grid)
+    apart, left = [], []
+    for sample in range(8):
+        for k in range(1, 4):
+            there, here, before = (centroid_mm((v[sample : sample + 1] == k).float(), grid) for v in (imaged, back, given))
+            apart.append(float((there - before).norm()))
+            left.append(float((here - before).norm()))
+    assert max(left) < 3.0
+    assert sum(left) < 0.25 * sum(apart)
+
+
 def test_a_negative_strength_is_refused() -> None:
     with pytest.raises(ValueError, match="zero or more"):
         Deformation(elastic_mm=-1.0)

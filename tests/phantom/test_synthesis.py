@@ -11,6 +11,7 @@ import torch
 from planar3d.grid import Grid
 from planar3d.organs import ORGANS, organ_id
 from planar3d.phantom import Biodistribution, Deformation, LesionPopulation, PhantomSynthesizer, Texture, UnlabelledUptake
+from planar3d.phantom.lesion import lesions_alone
 from planar3d.phantom.record import TensorRecord
 
 
@@ -203,3 +204,25 @@ def test_uptake_without_a_label_leaves_with_time(synthesizer: PhantomSynthesizer
     ]
     added = [float((b - w).clamp(min=0).sum()) for b, w in zip(both, without, strict=True)]
     assert added[1] < 0.6 * added[0]
+
+
+def test_lesions_are_outlined_where_they_lie_before_the_anatomy_moves(anatomy: SimpleNamespace) -> None:
+    source = Biodistribution.from_name("psma617", time_s=86400.0)
+    lesions = LesionPopulation(mean_count=12.0, volume_ml=20.0)
+    seeds = torch.arange(6)
+    for deformation in (None, Deformation(elastic_mm=0.0)):
+        synthesizer = PhantomSynthesizer(biodistribution=source, lesions=lesions, deformation=deformation)
+        record = synthesizer.draw(seeds)
+        phantom = synthesizer.render(record, anatomy.labels, anatomy.mu_map, anatomy.grid, outline=True)
+        assert phantom.outlines is not None
+        imaged = lesions_alone(phantom.imaged_labels)
+        assert imaged.any()
+        if deformation is None or record.deformation is None:
+            assert torch.equal(phantom.outlines, imaged)
+        else:
+            assert not torch.equal(phantom.outlines, imaged)
+            again = deformation.render(record.deformation, imaged.float(), imaged.float(), phantom.outlines, anatomy.grid)[2]
+            assert ((again > 0) & (imaged > 0)).sum() > 0.8 * (imaged > 0).sum()
+        plain = synthesizer.render(record, anatomy.labels, anatomy.mu_map, anatomy.grid)
+        assert plain.outlines is None
+        assert torch.equal(plain.imaged_labels, phantom.imaged_labels)
