@@ -30,7 +30,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lesions": LESIONS,
 }
 MARROW = {"spine": 0.323, "ribs": 0.228, "pelvis": 0.274}  # shares of active marrow, ICRP 70, as planar3d.dosimetry.marrow
-METHODS = ("conjugate_view", "qplanar", "qplanar_em", "unet", "conjugate_view_outlined", "qplanar_outlined", "qplanar_em_outlined")
+METHODS = (
+    "conjugate_view", "qplanar", "qplanar_em", "unet",
+    "conjugate_view_outlined", "qplanar_outlined", "qplanar_em_outlined", "unet_outlined",
+)  # fmt: skip
 SMALLEST_LESION_ML = 2.0
 STATED_ERROR = 0.3  # relative, of activities whose method states none
 OUTLINED = "_outlined"
