@@ -186,6 +186,7 @@ def test_a_reward_tunes_a_diffusion_model(
     tensors, _ = load_weights(tmp_path / "out" / "weights.safetensors")
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, tensors[name])}
     assert changed
+    assert all(torch.isfinite(value).all() for value in tensors.values())
     assert all(name.startswith("denoiser.") for name in changed)
     sampler = ["method=diffusion", "method.samples=2", "method.sampler.evaluations=2"]
     run("reconstruct", *given(acquisition, output_dir="rec"), *sampler, f"checkpoint={tmp_path / 'out' / 'weights.safetensors'}")

@@ -42,7 +42,9 @@ class RootMeasurement:
         x = self.activity(volume)
         for _ in range(steps):
             x = mlem_update(x, self.problem.projector, self._counts, self._sensitivity, self.mask, background=self._known)
-        return torch.sqrt(x / self.scale)
+        # the root of nothing has no derivative, and nothing times infinity is not a number
+        some = x > 0
+        return torch.where(some, torch.sqrt(torch.where(some, x / self.scale, 1.0)), 0.0)
 
     def log_likelihood(self, volume: Volume) -> Float[Tensor, " n"]:
         """Logarithm of the Poisson likelihood of the pixels that are fitted, up to a constant, ``(n,)``."""

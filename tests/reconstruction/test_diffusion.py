@@ -76,6 +76,18 @@ def test_guidance_mixes_the_answers_with_and_without_the_measurement(net: Poster
         ConditionalDenoiser(net.denoiser, condition, guidance=2.0)
 
 
+def test_a_gradient_goes_back_through_em_where_there_is_nothing(made: NetworkEstimate) -> None:
+    root = made.inputs.root(made.mean).clone()
+    root[..., ::2] = -0.1  # a root below zero is no activity
+    root.requires_grad_()
+    after = RootMeasurement(made.inputs).em(root, 2)
+    after.sum().backward()
+    assert (after[..., ::2] == 0).any()
+    assert root.grad is not None
+    assert torch.isfinite(root.grad).all()
+    assert root.grad.any()
+
+
 def test_em_on_roots_raises_the_likelihood_and_is_the_same_for_copies(made: NetworkEstimate) -> None:
     start = 1.3 * made.inputs.root(made.mean).repeat_interleave(2, dim=0)
     measurement, single = RootMeasurement(made.inputs, copies=2), RootMeasurement(made.inputs)
