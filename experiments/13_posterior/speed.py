@@ -24,7 +24,8 @@ SEED = 900_000
 
 def main() -> None:
     """Image, reconstruct, tell."""
-    device, field = (*sys.argv[1:], *("cpu", "torso")[len(sys.argv) - 1 :])
+    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    field = sys.argv[2] if len(sys.argv) > 2 else "torso"
     together = 4 if field == "torso" else 1
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         given = ["planar=none", "patient.ct=none", "patient.labels=none"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -72,9 +72,7 @@ class AnatomyBank:
 
     def to(self, device: torch.device | str) -> AnatomyBank:
         """The same bank on another device."""
-        names = ("mu_map", "labels", "poor_labels", "pet")
-        volumes = {name: getattr(self, name).to(device) for name in names if getattr(self, name) is not None}
-        return replace(self, **volumes)
+        return self._with_each(lambda volume: volume.to(device))
 
     def window(self, across: slice, along: slice) -> AnatomyBank:
         """The part of every anatomy in some columns along x and slices along z.
@@ -84,15 +82,17 @@ class AnatomyBank:
             along: Voxels along z, with start and stop.
         """
         origin, spacing = self.grid.origin_mm, self.grid.spacing_mm
-        here = (..., across, slice(None), along)
-        names = ("mu_map", "labels", "poor_labels", "pet")
-        volumes = {name: getattr(self, name)[here] for name in names if getattr(self, name) is not None}
         grid = Grid(
             shape=(across.stop - across.start, self.grid.shape[1], along.stop - along.start),
             spacing_mm=spacing,
             origin_mm=(origin[0] + across.start * spacing[0], origin[1], origin[2] + along.start * spacing[2]),
         )
-        return replace(self, grid=grid, **volumes)
+        return replace(self._with_each(lambda volume: volume[..., across, :, along]), grid=grid)
+
+    def _with_each(self, change: Callable[[Tensor], Tensor]) -> AnatomyBank:
+        """The same bank with each of its volumes changed alike."""
+        names = ("mu_map", "labels", "poor_labels", "pet")
+        return replace(self, **{name: change(getattr(self, name)) for name in names if getattr(self, name) is not None})
 
     def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"]) -> tuple[LabelMap, LabelMap, Volume]:
         """Anatomies for a batch.
