@@ -3,7 +3,8 @@
 ``min E w |D(r + sigma n; sigma, m, tau, c) - r|^2 / c_out^2`` over phantoms, noise levels sigma and noise n, with ``r`` the root of
 the relative true activity, ``m`` and ``tau`` the estimate and its spread, and weight ``w = tau / mean tau``: errors count where there
 is something to be uncertain of, and the best denoiser is the same for any weight. In a share of the samples the measurement is withheld,
-which teaches the prior over activity in an anatomy (Ho and Salimans 2022).
+which teaches the prior over activity in an anatomy (Ho and Salimans 2022). Samples drawn by the model itself may be scored too
+(`planar3d.models.SampleScore`), once it draws fair ones: it costs ten times as much a step.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from planar3d.diffusion import NoiseField, NoiseLevels, Sampler
 from planar3d.models.reconstruction_module import ReconstructionModule
+from planar3d.models.sample_score import SampleScore
 from planar3d.models.unet_module import regression_loss
 from planar3d.nn.denoiser import PreconditionedDenoiser
 from planar3d.nn.posterior_net import PosteriorNet
@@ -52,6 +54,7 @@ class DiffusionModule(ReconstructionModule):
         train_estimator: Whether the estimator is trained along, or stays as it is.
         withheld: Share of the samples whose measurement is withheld from the denoiser.
         noise_draws: Noise levels per phantom and step; a phantom costs more than a noise level.
+        sample_score: Score of samples drawn in training, beside the loss of the denoiser; None draws none.
         seed: Fixes the noise.
     """
 
@@ -73,6 +76,7 @@ class DiffusionModule(ReconstructionModule):
         train_estimator: bool = True,
         withheld: float = 0.1,
         noise_draws: int = 2,
+        sample_score: SampleScore | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(net=net, inputs=inputs, optimizer=optimizer, scheduler=scheduler)
@@ -80,7 +84,7 @@ class DiffusionModule(ReconstructionModule):
             raise ValueError(f"withheld must lie in [0, 1), got {withheld}; it is a share of the samples")
         if noise_draws < 1:
             raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
-        self.save_hyperparameters(ignore=["net", "inputs", "loss", "optimizer", "scheduler", "noise", "levels", "sampler"])
+        self.save_hyperparameters(ignore=["net", "inputs", "loss", "optimizer", "scheduler", "noise", "levels", "sampler", "sample_score"])
         self.loss = loss
         self.noise = noise or NoiseField()
         self.levels = levels or NoiseLevels()
@@ -90,6 +94,7 @@ class DiffusionModule(ReconstructionModule):
         self.train_estimator = train_estimator
         self.withheld = withheld
         self.noise_draws = noise_draws
+        self.sample_score = sample_score
         self.seed = seed
         net.estimator.requires_grad_(train_estimator)
 
@@ -123,11 +128,16 @@ class DiffusionModule(ReconstructionModule):
             made = self.estimate(batch.problem)
         denoising = self._denoising(made, batch, self._generator(self.global_step))
         self.log("train/denoising", denoising, prog_bar=True, batch_size=len(batch))
-        if not self.train_estimator:
-            return denoising
-        regression = regression_loss(made, batch, self.loss, spread=self.spread)
-        self.log("train/loss", regression, prog_bar=True, batch_size=len(batch))
-        return denoising + regression
+        total = denoising
+        if self.sample_score is not None:
+            score = self._score(made, batch, self._stream(self.global_step), self.sample_score)
+            self.log("train/sample_score", score, prog_bar=True, batch_size=len(batch))
+            total = total + score
+        if self.train_estimator:
+            regression = regression_loss(made, batch, self.loss, spread=self.spread)
+            self.log("train/loss", regression, prog_bar=True, batch_size=len(batch))
+            total = total + regression
+        return total
 
     def validation_step(self, batch: SolvedProblem, batch_idx: int) -> None:
         """Metrics of the estimate, and the loss of the denoiser on noise that is always the same."""
@@ -135,6 +145,9 @@ class DiffusionModule(ReconstructionModule):
         self.log_metrics(made, batch)
         denoising = self._denoising(made, batch, self._generator(VALIDATION_STREAM + batch_idx))
         self.log("val/denoising", denoising, batch_size=len(batch), sync_dist=True)
+        if self.sample_score is not None:
+            score = self._score(made, batch, self._stream(VALIDATION_STREAM + batch_idx), self.sample_score)
+            self.log("val/sample_score", score, batch_size=len(batch), sync_dist=True)
 
     def _denoising(self, made: NetworkEstimate, batch: SolvedProblem, generator: torch.Generator) -> Tensor:
         """Loss of the denoiser."""
@@ -154,6 +167,18 @@ class DiffusionModule(ReconstructionModule):
         per_sample = error.flatten(1).sum(dim=1) / weight.clamp(min=torch.finfo(weight.dtype).tiny)
         return per_sample.mean() if batch.weight is None else (per_sample * batch.weight.repeat_interleave(draws)).mean()
 
-    def _generator(self, stream: int) -> torch.Generator:
-        """Randomness of one step, the same however often the run was interrupted and different on every device."""
-        return torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + stream * 4099 + self.global_rank)
+    def _score(self, made: NetworkEstimate, batch: SolvedProblem, stream: int, score: SampleScore) -> Tensor:
+        """Score of samples of a batch."""
+        samples = draw_samples(
+            self.net, made.detached(), self.sampler, self.noise,
+            copies=score.samples, seed=stream % (1 << 32), differentiable=score.differentiable if torch.is_grad_enabled() else 0,
+        )  # fmt: skip
+        return score(samples, batch.truth.activity, batch.truth.imaged_labels, batch.weight)
+
+    def _generator(self, step: int) -> torch.Generator:
+        """Randomness of one step."""
+        return torch.Generator().manual_seed(self._stream(step))
+
+    def _stream(self, step: int) -> int:
+        """Number of the randomness of a step, the same however often the run was interrupted and different on every device."""
+        return (self.seed + 1) * 1_000_003 + step * 4099 + self.global_rank

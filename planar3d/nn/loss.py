@@ -1,10 +1,11 @@
 """What a regression of activity minimises.
 
-``loss = w_v sum|x - x_hat| / sum x  +  w_r sum|sqrt(x) - sqrt(x_hat)| / sum sqrt(x)  +  w_o sum_k |sum_{v in k} (x - x_hat)| / sum x``
+    loss = w_v sum|x - x_hat| / sum x  +  w_r sum|sqrt(x) - sqrt(x_hat)| / sum sqrt(x)
+         + w_o sum_k|a_k - a_hat_k| / sum a  +  w_s sum_k|sqrt(a_k) - sqrt(a_hat_k)| / sum sqrt(a)
 
-per sample, then the mean, weighted by importance where samples were drawn from a proposal. The first term is the NMAE itself. Its
-optimum is the median of the posterior, which lies below the mean where activity is sparse; the organ term (``k`` runs over organs) holds
-the totals that dosimetry needs. The root term gives faint regions a say.
+per sample with organ activities ``a_k``, then the mean, weighted by importance where samples were drawn from a proposal. The first term is
+the NMAE itself. Its optimum is the median of the posterior, which lies below the mean where activity is sparse; the organ terms (``k`` runs
+over organs and lesions) hold the totals that dosimetry needs. The root terms give faint regions, and small organs and lesions, a say.
 """
 
 from __future__ import annotations
@@ -28,15 +29,18 @@ class ActivityLoss(nn.Module):
         voxel: Weight of the absolute error per voxel.
         root: Weight of the absolute error of square roots.
         organ: Weight of the absolute error of organ totals.
+        organ_root: Weight of the absolute error of the square roots of organ totals.
     """
 
-    def __init__(self, *, voxel: float = 1.0, root: float = 0.0, organ: float = 0.0) -> None:
+    def __init__(self, *, voxel: float = 1.0, root: float = 0.0, organ: float = 0.0, organ_root: float = 0.0) -> None:
         super().__init__()
-        if min(voxel, root, organ) < 0 or voxel + root + organ == 0:
-            raise ValueError(f"weights must be non-negative and one of them positive, got voxel {voxel}, root {root}, organ {organ}")
+        weights = {"voxel": voxel, "root": root, "organ": organ, "organ_root": organ_root}
+        if min(weights.values()) < 0 or sum(weights.values()) == 0:
+            raise ValueError(f"weights must be non-negative and one of them positive, got {weights}")
         self.voxel = voxel
         self.root = root
         self.organ = organ
+        self.organ_root = organ_root
 
     def forward(self, estimate: Volume, truth: Volume, labels: LabelMap, weight: Float[Tensor, " b"] | None = None) -> Float[Tensor, ""]:
         """The loss.
@@ -44,7 +48,7 @@ class ActivityLoss(nn.Module):
         Args:
             estimate: Activity estimated, ``(b, 1, x, y, z)`` [Bq/mL].
             truth: Activity, ``(b, 1, x, y, z)`` [Bq/mL].
-            labels: Organ ids over which the organ term sums, ``(b, 1, x, y, z)``.
+            labels: Ids over which the organ terms sum, ``(b, 1, x, y, z)``.
             weight: Importance of each sample, ``(b,)``; None where all count alike.
         """
         truth = truth.to(estimate)
@@ -53,14 +57,21 @@ class ActivityLoss(nn.Module):
         loss = self.voxel * error.abs().sum(dim=1) / total
         if self.root:
             loss = loss + self.root * _root_error(estimate.flatten(1), truth.flatten(1))
-        if self.organ:
-            sums = error.new_zeros(len(error), len(ORGANS)).scatter_add(1, labels.flatten(1).long(), error)
-            loss = loss + self.organ * sums.abs().sum(dim=1) / total
+        if self.organ or self.organ_root:
+            index = labels.flatten(1).long()
+            estimated, true = (_sums(volume.flatten(1), index) for volume in (estimate, truth))
+            loss = loss + self.organ * (estimated - true).abs().sum(dim=1) / total
+            loss = loss + self.organ_root * _root_error(estimated, true)
         return loss.mean() if weight is None else (loss * weight).mean()
+
+
+def _sums(values: Tensor, index: Tensor) -> Tensor:
+    """Sums of rows over each organ, ``(b, organ)``."""
+    return values.new_zeros(len(values), len(ORGANS)).scatter_add(1, index, values)
 
 
 def _root_error(estimate: Tensor, truth: Tensor) -> Tensor:
     """Relative absolute error of the square roots of rows."""
     floor = ROOT_FLOOR * truth.mean(dim=1, keepdim=True) + torch.finfo(truth.dtype).tiny
     error = torch.sqrt(estimate + floor) - torch.sqrt(truth + floor)
-    return error.abs().sum(dim=1) / torch.sqrt(truth + floor).sum(dim=1)
+    return error.abs().sum(dim=1) / torch.sqrt(truth).sum(dim=1).clamp(min=torch.finfo(truth.dtype).tiny)

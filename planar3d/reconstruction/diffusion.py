@@ -125,6 +125,7 @@ def draw_samples(
     guidance: float = 1.0,
     seed: int = 0,
     watch: Callable[[float, Volume], None] | None = None,
+    differentiable: int = 0,
 ) -> Tensor:
     """Samples of the activity of each patient, ``(sample, b, 1, x, y, z)`` [Bq/mL].
 
@@ -138,6 +139,7 @@ def draw_samples(
         guidance: See `ConditionalDenoiser`.
         seed: Fixes the samples.
         watch: As `Sampler` takes it, with activities [Bq/mL].
+        differentiable: As `Sampler` takes it.
     """
     patients, device = len(made.mean), made.mean.device
     known = torch.ones(patients * copies, dtype=torch.bool, device=device)
@@ -153,6 +155,7 @@ def draw_samples(
         around.mean + sampler.sigma_max * noise.draw(grid, generators, device),
         correlate=lambda volume: noise.correlate(volume, grid),
         watch=None if watch is None else lambda sigma, volume: watch(sigma, measurement.activity(volume)),
+        differentiable=differentiable,
     )
     return measurement.activity(root).unflatten(0, (patients, copies)).movedim(1, 0)
 

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 
 from planar3d.data import PhantomDataModule
 from planar3d.diffusion import NoiseLevels, Sampler
-from planar3d.models import DiffusionModule, UNetModule, load_checkpoint_into, save_weights
+from planar3d.models import DiffusionModule, SampleScore, UNetModule, load_checkpoint_into, save_weights
 from planar3d.nn import ActivityLoss, CorrectionUNet, PosteriorNet
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.qplanar_em import QPlanarEM
@@ -103,6 +103,23 @@ def test_a_sample_without_weight_teaches_nothing(data: PhantomDataModule) -> Non
         plain, weighted, nothing = (module._denoising(made, b, generator()) for b in (batch, full, none))
     torch.testing.assert_close(weighted, plain)
     assert not nothing.any()
+
+
+def test_the_score_of_its_samples_teaches_the_denoiser(data: PhantomDataModule) -> None:
+    data.setup("fit")
+    score = SampleScore(samples=3, differentiable=2)
+    module, batch = make_module(train_estimator=False, sample_score=score), data.synthesise(torch.arange(2), epoch=0)
+    optimizer = torch.optim.AdamW(module.net.denoiser.parameters(), lr=1e-2)
+    with torch.no_grad():
+        made = module.estimate(batch.problem)
+    scores = []
+    for _ in range(15):
+        loss = module._score(made, batch, 0, score)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scores.append(float(loss.detach()))
+    assert scores[-1] < 0.98 * scores[0]
 
 
 def test_it_shows_its_samples_and_how_they_came_about(data: PhantomDataModule) -> None:

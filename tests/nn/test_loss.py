@@ -18,7 +18,7 @@ def case(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
 
 def test_the_truth_costs_nothing(case: tuple[Tensor, Tensor, Tensor]) -> None:
     _, truth, labels = case
-    assert ActivityLoss(voxel=1.0, root=1.0, organ=1.0)(truth, truth, labels) == 0
+    assert ActivityLoss(voxel=1.0, root=1.0, organ=1.0, organ_root=1.0)(truth, truth, labels) == 0
 
 
 def test_the_voxel_term_is_the_mean_nmae(case: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -27,10 +27,10 @@ def test_the_voxel_term_is_the_mean_nmae(case: tuple[Tensor, Tensor, Tensor]) ->
     torch.testing.assert_close(ActivityLoss()(estimate, truth, labels), expected)
 
 
-@pytest.mark.parametrize("weights", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])
-def test_the_count_scale_does_not_matter(weights: tuple[float, float, float], case: tuple[Tensor, Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("term", ["voxel", "root", "organ", "organ_root"])
+def test_the_count_scale_does_not_matter(term: str, case: tuple[Tensor, Tensor, Tensor]) -> None:
     estimate, truth, labels = case
-    loss = ActivityLoss(voxel=weights[0], root=weights[1], organ=weights[2])
+    loss = ActivityLoss(**{"voxel": 0.0, term: 1.0})
     torch.testing.assert_close(loss(1e4 * estimate, 1e4 * truth, labels), loss(estimate, truth, labels))
 
 
@@ -45,10 +45,21 @@ def test_the_organ_term_does_not_see_activity_that_stays_in_its_organ(case: tupl
     torch.testing.assert_close(organ(halved, truth, labels), expected)
 
 
+def test_the_organ_root_term_gives_small_organs_more_say(case: tuple[Tensor, Tensor, Tensor]) -> None:
+    _, truth, _ = case
+    labels = torch.ones_like(truth, dtype=torch.long)
+    labels[..., 0, 0, 0] = 2  # one voxel
+    lost = torch.where(labels == 2, 0.0, truth)
+    small, all_ = (truth[0, labels[0] == k].sum() for k in (2, 1))
+    root = ActivityLoss(voxel=0.0, organ_root=1.0)(lost[:1], truth[:1], labels[:1])
+    torch.testing.assert_close(root, small.sqrt() / (small.sqrt() + all_.sqrt()), rtol=0.05, atol=0.0)  # but for the floor under the root
+    assert root > 3 * ActivityLoss(voxel=0.0, organ=1.0)(lost[:1], truth[:1], labels[:1])
+
+
 def test_gradients_are_finite_where_activity_is_zero(case: tuple[Tensor, Tensor, Tensor]) -> None:
     _, truth, labels = case
     estimate = torch.zeros_like(truth, requires_grad=True)
-    ActivityLoss(voxel=1.0, root=1.0, organ=1.0)(estimate, truth * (labels > 1), labels).backward()
+    ActivityLoss(voxel=1.0, root=1.0, organ=1.0, organ_root=1.0)(estimate, truth * (labels > 1), labels).backward()
     assert estimate.grad is not None
     assert torch.isfinite(estimate.grad).all()
 
