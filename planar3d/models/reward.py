@@ -124,7 +124,7 @@ class RewardTuning:
                 return denoised
 
             seeds = sample_seeds(self.seed, patients, copies, first=step * copies)
-            field = self.noise.draw(grid, [torch.Generator().manual_seed(s) for s in seeds], device)
+            field = self.noise.start(grid, [torch.Generator().manual_seed(s) for s in seeds], device)
             root = self.sampler(
                 watched,
                 measurement,

@@ -23,9 +23,7 @@ from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.root_measurement import RootMeasurement
 from planar3d.shapes import LabelMap, Volume
 
-__all__ = ["DiffusionReconstruction", "around", "draw_samples", "posterior_of_samples", "sample_seeds"]
-
-CENTRES = ("samples", "estimate")
+__all__ = ["DiffusionReconstruction", "draw_samples", "posterior_of_samples", "sample_seeds"]
 
 
 class DiffusionReconstruction:
@@ -40,8 +38,6 @@ class DiffusionReconstruction:
         passes: How often the estimator goes over its estimate, as in training.
         guidance: 1 samples the conditional model; 0 the prior of the anatomy, to which the sampler's consistency alone brings the
             measurement; see `ConditionalDenoiser`.
-        widen: Factor on the deviations of the samples from their mean; a model that was trained for too short a time is too sure of itself.
-        centre: Around what the samples lie: ``"samples"``, their own mean, or ``"estimate"``, what the estimator says.
         organ_widen: Factor on the standard deviation of organ activities over samples.
         organ_error: Relative standard error of organ activities that the samples do not show, as of a patient who has moved. Both are found
             on phantoms that the model was not trained on.
@@ -62,8 +58,6 @@ class DiffusionReconstruction:
         samples: int = 16,
         passes: int = 1,
         guidance: float = 1.0,
-        widen: float = 1.0,
-        centre: str = "samples",
         organ_widen: float = 1.0,
         organ_error: float = 0.0,
         together: int = 16,
@@ -72,8 +66,6 @@ class DiffusionReconstruction:
     ) -> None:
         if samples < 2 or together < 1:
             raise ValueError(f"samples must be at least 2 and together at least 1, got {samples} and {together}")
-        if not widen > 0 or centre not in CENTRES:
-            raise ValueError(f"widen must be positive and centre one of {', '.join(CENTRES)}, got {widen} and {centre}")
         if not (organ_widen > 0 and organ_error >= 0):
             raise ValueError(f"organ_widen must be positive and organ_error not negative, got {organ_widen} and {organ_error}")
         self.net = net.eval()
@@ -83,8 +75,6 @@ class DiffusionReconstruction:
         self.samples = samples
         self.passes = passes
         self.guidance = guidance
-        self.widen = widen
-        self.centre = centre
         self.organ_widen = organ_widen
         self.organ_error = organ_error
         self.together = together
@@ -100,10 +90,7 @@ class DiffusionReconstruction:
             draw_samples(self.net, made, self.sampler, self.noise, copies=n, first=first, guidance=self.guidance, seed=self.seed)
             for first, n in self._shares(len(problem.views))
         ]
-        samples = torch.cat(drawn)
-        if self.widen != 1.0 or self.centre == "estimate":
-            samples = around(samples, samples.mean(dim=0) if self.centre == "samples" else made.mean, self.widen, made)
-        posterior = posterior_of_samples(samples, problem, keep=self.keep_samples)
+        posterior = posterior_of_samples(torch.cat(drawn), problem, keep=self.keep_samples)
         assert posterior.organs is not None
         return replace(posterior, organs=widened(posterior.organs, self.organ_widen, self.organ_error))
 
@@ -152,29 +139,12 @@ def draw_samples(
     root = sampler(
         ConditionalDenoiser(net.denoiser, condition, prior=prior, guidance=guidance),
         measurement,
-        around.mean + sampler.sigma_max * noise.draw(grid, generators, device),
+        around.mean + sampler.sigma_max * noise.start(grid, generators, device),
         correlate=lambda volume: noise.correlate(volume, grid),
         watch=None if watch is None else lambda sigma, volume: watch(sigma, measurement.activity(volume)),
         differentiable=differentiable,
     )
     return measurement.activity(root).unflatten(0, (patients, copies)).movedim(1, 0)
-
-
-def around(samples: Tensor, centre: Volume, widen: float, made: NetworkEstimate) -> Tensor:
-    """Samples whose deviations are wider and lie around something else, ``(sample, b, 1, x, y, z)`` [Bq/mL].
-
-    ``x' = c + k (x - mean x)``: what all samples agree on in the counts, they still agree on. What falls below zero is cut off, and an EM
-    step makes up for it.
-
-    Args:
-        samples: ``(sample, b, 1, x, y, z)`` [Bq/mL].
-        centre: c, ``(b, 1, x, y, z)`` [Bq/mL].
-        widen: k.
-        made: The estimate that the samples were drawn around.
-    """
-    measurement = RootMeasurement(made.inputs)
-    moved = (centre + widen * (samples - samples.mean(dim=0))).clamp(min=0)
-    return torch.stack([measurement.activity(measurement.em(made.inputs.root(x), 1)) for x in moved])
 
 
 def widened(organs: OrganActivities, factor: float, relative: float) -> OrganActivities:

@@ -42,6 +42,14 @@ def test_without_smooth_parts_it_is_white() -> None:
     torch.testing.assert_close(drawn[0], torch.randn(1, *GRID.shape, generator=torch.Generator().manual_seed(0)))
 
 
+def test_samples_start_from_smooth_parts_that_are_stretched() -> None:
+    field = NoiseField(stretch=3.0)
+    drawn, start = (make(GRID, generators(2000), "cpu") for make in (field.draw, field.start))
+    assert float(start.var(dim=0).mean()) == pytest.approx((1 + 9 + 9) / 3, rel=0.05)
+    white = NoiseField(lengths_mm=(), strengths=()).draw(GRID, generators(2000), "cpu") / field.norm
+    torch.testing.assert_close(start - white, 3.0 * (drawn - white), rtol=1e-4, atol=1e-5)
+
+
 def test_a_volume_depends_on_its_own_generator_alone() -> None:
     torch.testing.assert_close(NoiseField().draw(GRID, generators(3), "cpu")[2:], NoiseField().draw(GRID, generators(3)[2:], "cpu"))
 
@@ -49,5 +57,7 @@ def test_a_volume_depends_on_its_own_generator_alone() -> None:
 def test_options_that_make_no_sense_are_told() -> None:
     with pytest.raises(ValueError, match="as many"):
         NoiseField(lengths_mm=(40.0,), strengths=(1.0, 1.0))
+    with pytest.raises(ValueError, match="stretch must be positive"):
+        NoiseField(stretch=0.0)
     with pytest.raises(ValueError, match="must be positive"):
         NoiseField(lengths_mm=(0.0,), strengths=(1.0,))
