@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from planar3d.metrics import crps
-from planar3d.organs import ORGANS
+from planar3d.organ_sums import organ_sums
 from planar3d.shapes import LabelMap, Volume
 
 __all__ = ["SampleScore"]
@@ -58,18 +58,12 @@ class SampleScore:
         Raises:
             ValueError: There is but one sample.
         """
-        drawn, true = samples.flatten(2), truth.to(samples).flatten(1)
-        total = true.sum(dim=1).clamp(min=torch.finfo(true.dtype).tiny)
-        loss = self.voxel * crps(drawn, true).sum(dim=1) / total
+        truth = truth.to(samples)
+        total = truth.flatten(1).sum(dim=1).clamp(min=torch.finfo(truth.dtype).tiny)
+        loss = self.voxel * crps(samples, truth).flatten(1).sum(dim=1) / total
         if self.organ:
-            index, floor = labels.flatten(1).long(), ROOT_FLOOR * total[:, None]
-            roots = torch.sqrt(_organ_sums(drawn, index) + floor)
-            true_roots = torch.sqrt(_organ_sums(true, index) + floor)
-            present = true.new_zeros(len(true), len(ORGANS)).scatter(1, index, 1.0)
+            floor = ROOT_FLOOR * total[:, None]
+            roots, true_roots = (torch.sqrt(organ_sums(volumes, labels) + floor) for volumes in (samples, truth))
+            present = organ_sums(torch.ones_like(truth), labels) > 0
             loss = loss + self.organ * (crps(roots, true_roots) * present).sum(dim=1) / (true_roots * present).sum(dim=1)
         return loss.mean() if weight is None else (loss * weight).mean()
-
-
-def _organ_sums(values: Tensor, index: Tensor) -> Tensor:
-    """Sums over each organ of rows of voxels, ``(..., b, organ)``."""
-    return values.new_zeros(*values.shape[:-1], len(ORGANS)).scatter_add(-1, index.expand_as(values), values)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from planar3d.organs import ORGANS
+from planar3d.organ_sums import organ_sums
 from planar3d.shapes import LabelMap, Volume
 
 __all__ = ["ActivityLoss"]
@@ -58,16 +58,10 @@ class ActivityLoss(nn.Module):
         if self.root:
             loss = loss + self.root * _root_error(estimate.flatten(1), truth.flatten(1))
         if self.organ or self.organ_root:
-            index = labels.flatten(1).long()
-            estimated, true = (_sums(volume.flatten(1), index) for volume in (estimate, truth))
+            estimated, true = organ_sums(estimate, labels), organ_sums(truth, labels)
             loss = loss + self.organ * (estimated - true).abs().sum(dim=1) / total
             loss = loss + self.organ_root * _root_error(estimated, true)
         return loss.mean() if weight is None else (loss * weight).mean()
-
-
-def _sums(values: Tensor, index: Tensor) -> Tensor:
-    """Sums of rows over each organ, ``(b, organ)``."""
-    return values.new_zeros(len(values), len(ORGANS)).scatter_add(1, index, values)
 
 
 def _root_error(estimate: Tensor, truth: Tensor) -> Tensor:

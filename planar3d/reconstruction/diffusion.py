@@ -14,7 +14,7 @@ from torch import Tensor
 
 from planar3d.diffusion import NoiseField, Sampler
 from planar3d.nn.posterior_net import PosteriorNet
-from planar3d.organs import ORGANS
+from planar3d.organ_sums import organ_sums
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
@@ -199,6 +199,4 @@ def organ_activities(samples: Tensor, labels: LabelMap, voxel_volume_ml: float) 
         voxel_volume_ml: Volume of a voxel [mL].
     """
     ids = labels.unique()
-    index = labels.flatten(1).long().expand(len(samples), -1, -1)
-    sums = samples.new_zeros(*samples.shape[:2], len(ORGANS)).scatter_add(2, index, samples.flatten(2))
-    return OrganActivities.of_samples(sums[..., ids.long()] * voxel_volume_ml, ids)
+    return OrganActivities.of_samples(organ_sums(samples, labels)[..., ids.long()] * voxel_volume_ml, ids)

@@ -28,6 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from planar3d.organ_sums import organ_sums
 from planar3d.organs import BACKGROUND, GROUPS, LESIONS, ORGANS, organ_id
 from planar3d.reconstruction.mlem import mlem_iterate
 from planar3d.reconstruction.posterior import Posterior
@@ -203,11 +204,8 @@ def _view_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale
 
 def _organ_means(volume: Volume, labels: LabelMap) -> Volume:
     """Mean of a volume over the organ that each voxel belongs to; zero in the background."""
-    index = labels.flatten(1).long()
-    sums = volume.new_zeros(len(volume), len(ORGANS)).scatter_add(1, index, volume.flatten(1))
-    voxels = volume.new_zeros(len(volume), len(ORGANS)).scatter_add(1, index, torch.ones_like(index, dtype=volume.dtype))
-    means = sums / voxels.clamp(min=1)
-    return means.gather(1, index).view_as(volume) * (labels != BACKGROUND)
+    means = organ_sums(volume, labels) / organ_sums(torch.ones_like(volume), labels).clamp(min=1)
+    return means.gather(1, labels.flatten(1).long()).view_as(volume) * (labels != BACKGROUND)
 
 
 def _label_channels(labels: LabelMap) -> Tensor:
