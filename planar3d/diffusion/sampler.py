@@ -81,13 +81,13 @@ class Sampler:
             start: Volumes with noise of `sigma_max`, ``(n, 1, x, y, z)``.
             correlate: The covariance of the noise times a volume; None for white noise.
             watch: Called with the noise level and the denoised volumes at every evaluation.
-            differentiable: The last so many evaluations keep what a gradient needs to go back through them.
+            differentiable: The last so many evaluations keep what a gradient needs to go back through them, unless gradients are off.
         """
         scheduler, volume = self._schedule(start.device), start
-        sigmas = scheduler.sigmas[:-1].tolist()
+        sigmas, wanted = scheduler.sigmas[:-1].tolist(), torch.is_grad_enabled()
         for index, (time, level) in enumerate(zip(scheduler.timesteps, sigmas, strict=True)):
             sigma = torch.full((len(start),), level, device=start.device)
-            with torch.set_grad_enabled(index >= self.evaluations - differentiable):
+            with torch.set_grad_enabled(wanted and index >= self.evaluations - differentiable):
                 denoised = self.consistency(denoise, measurement, volume, sigma, correlate or _unchanged)
             if watch is not None:
                 watch(level, denoised)

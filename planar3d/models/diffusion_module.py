@@ -130,7 +130,7 @@ class DiffusionModule(ReconstructionModule):
         self.log("train/denoising", denoising, prog_bar=True, batch_size=len(batch))
         total = denoising
         if self.sample_score is not None:
-            score = self._score(made, batch, self._stream(self.global_step), self.sample_score)
+            score = self._score(made, batch, self.global_step, self.sample_score)
             self.log("train/sample_score", score, prog_bar=True, batch_size=len(batch))
             total = total + score
         if self.train_estimator:
@@ -146,7 +146,7 @@ class DiffusionModule(ReconstructionModule):
         denoising = self._denoising(made, batch, self._generator(VALIDATION_STREAM + batch_idx))
         self.log("val/denoising", denoising, batch_size=len(batch), sync_dist=True)
         if self.sample_score is not None:
-            score = self._score(made, batch, self._stream(VALIDATION_STREAM + batch_idx), self.sample_score)
+            score = self._score(made, batch, VALIDATION_STREAM + batch_idx, self.sample_score)
             self.log("val/sample_score", score, batch_size=len(batch), sync_dist=True)
 
     def _denoising(self, made: NetworkEstimate, batch: SolvedProblem, generator: torch.Generator) -> Tensor:
@@ -167,11 +167,11 @@ class DiffusionModule(ReconstructionModule):
         per_sample = error.flatten(1).sum(dim=1) / weight.clamp(min=torch.finfo(weight.dtype).tiny)
         return per_sample.mean() if batch.weight is None else (per_sample * batch.weight.repeat_interleave(draws)).mean()
 
-    def _score(self, made: NetworkEstimate, batch: SolvedProblem, stream: int, score: SampleScore) -> Tensor:
-        """Score of samples of a batch."""
+    def _score(self, made: NetworkEstimate, batch: SolvedProblem, step: int, score: SampleScore) -> Tensor:
+        """Score of samples of a batch, drawn with the randomness of a step."""
         samples = draw_samples(
             self.net, made.detached(), self.sampler, self.noise,
-            copies=score.samples, seed=stream % (1 << 32), differentiable=score.differentiable if torch.is_grad_enabled() else 0,
+            copies=score.samples, seed=self._stream(step) % (1 << 32), differentiable=score.differentiable,
         )  # fmt: skip
         return score(samples, batch.truth.activity, batch.truth.imaged_labels, batch.weight)
 

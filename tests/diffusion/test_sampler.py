@@ -123,3 +123,19 @@ def test_options_that_make_no_sense_are_told() -> None:
         GradientConsistency(scale=0.0)
     with pytest.raises(ValueError, match="log_sd must be positive"):
         NoiseLevels(log_sd=0.0)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_gradient_goes_back_through_the_last_evaluations_unless_gradients_are_off(wanted: bool) -> None:
+    shift = torch.zeros((), requires_grad=True)
+    recorded: list[bool] = []
+
+    def denoise(noisy: Tensor, sigma: Tensor) -> Tensor:
+        recorded.append(torch.is_grad_enabled())
+        return Normal()(noisy, sigma) + shift
+
+    sampler = Sampler(evaluations=5)
+    with torch.set_grad_enabled(wanted):
+        samples = sampler(denoise, NOTHING, start(sampler, MEAN, 1), differentiable=2)
+    assert recorded == [False] * 3 + [wanted] * 2
+    assert samples.requires_grad == wanted
