@@ -40,8 +40,13 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
         method: Its name.
         posterior: Its estimate.
         seconds: What it took per case [s].
+
+    Raises:
+        ValueError: The estimate is not finite.
     """
     truth, labels, x = cases.truth.activity, cases.truth.imaged_labels, posterior.mean
+    if not torch.isfinite(x).all():
+        raise ValueError(f"{method} gives activities that are not finite for {cases.anatomy}; change its options, or leave it out of methods")
     organs = organ_errors(x, truth, labels, cases.grid)
     lesions = lesion_recovery(x, truth, labels, cases.grid)
     views = cases.problem.expected_counts(x).clamp(min=torch.finfo(x.dtype).eps)

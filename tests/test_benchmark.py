@@ -10,6 +10,8 @@ from planar3d.phantom.biodistribution import Biodistribution
 from planar3d.phantom.deformation import Deformation
 from planar3d.phantom.synthesis import PhantomSynthesizer
 from planar3d.physics import GammaCamera
+from planar3d.reconstruction import Posterior
+from planar3d.scoring import score
 from planar3d.simulation import PlanarSimulator
 
 
@@ -67,6 +69,12 @@ def test_a_scaled_activity_is_what_the_counts_come_from() -> None:
     cases = next(iter(benchmark(simulator=simulator(7e5))))
     expected = cases.problem.projector(cases.truth.activity).sum(dim=(1, 2, 3))
     torch.testing.assert_close(cases.truth.views.sum(dim=(1, 2, 3)), expected, rtol=0.06, atol=0.0)
+
+
+def test_an_estimate_that_is_not_finite_is_refused_by_name() -> None:
+    cases = next(iter(benchmark(cases_per_anatomy=1)))
+    with pytest.raises(ValueError, match="broken gives activities that are not finite for digital_900000"):
+        score(cases, "broken", Posterior(mean=cases.truth.activity * torch.nan), 0.0)
 
 
 def test_seeds_that_training_may_draw_are_refused() -> None:

@@ -19,7 +19,7 @@ def poisson_log_likelihood(y: Tensor, expected: Tensor) -> Tensor:
         y: Counts, ``(b, ...)``.
         expected: Expected counts of the same shape; where zero, ``y`` must be zero for a finite result.
     """
-    return (torch.xlogy(y, expected) - expected).flatten(1).sum(dim=1)
+    return (_counted_log(y, expected) - expected).flatten(1).sum(dim=1)
 
 
 def poisson_deviance(y: Tensor, expected: Tensor) -> Tensor:
@@ -29,5 +29,10 @@ def poisson_deviance(y: Tensor, expected: Tensor) -> Tensor:
         y: Counts, ``(b, ...)``.
         expected: Expected counts of the same shape.
     """
-    terms = torch.xlogy(y, y) - torch.xlogy(y, expected) - y + expected
+    terms = _counted_log(y, y) - _counted_log(y, expected) - y + expected
     return 2.0 * terms.flatten(1).mean(dim=1)
+
+
+def _counted_log(y: Tensor, expected: Tensor) -> Tensor:
+    """``y log m``, zero without counts. Its gradient is zero there too, where that of `torch.xlogy` is 0 / 0 if nothing is expected."""
+    return y * torch.log(torch.where(y > 0, expected, 1.0))

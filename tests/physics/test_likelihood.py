@@ -30,3 +30,11 @@ def test_noise_has_the_mean_and_variance_of_counting() -> None:
     assert abs(float(counts.mean()) - 6.5) < 0.05
     assert abs(float(counts.var()) - 6.5) < 0.15
     assert torch.equal(counts, poisson(expected, torch.Generator().manual_seed(1)))
+
+
+def test_gradient_is_finite_where_nothing_is_expected_and_nothing_counted() -> None:
+    y, expected = torch.tensor([[0.0, 3.0]]), torch.tensor([[0.0, 2.0]], requires_grad=True)
+    likelihood, deviance = poisson_log_likelihood(y, expected).sum(), poisson_deviance(y, expected).sum()
+    # d/dm (y log m - m) = y / m - 1; the deviance is minus twice that, a mean over two pixels
+    torch.testing.assert_close(torch.autograd.grad(likelihood, expected)[0], torch.tensor([[-1.0, 0.5]]))
+    torch.testing.assert_close(torch.autograd.grad(deviance, expected)[0], torch.tensor([[1.0, -0.5]]))

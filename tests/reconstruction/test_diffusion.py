@@ -88,6 +88,14 @@ def test_a_gradient_goes_back_through_em_where_there_is_nothing(made: NetworkEst
     assert root.grad.any()
 
 
+def test_the_likelihood_has_a_gradient_where_pixels_are_left_out(made: NetworkEstimate) -> None:
+    assert (made.inputs.problem.seen == 0).any()
+    root = made.inputs.root(made.mean).clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(RootMeasurement(made.inputs).log_likelihood(root).sum(), root)
+    assert torch.isfinite(gradient).all()
+    assert gradient.any()
+
+
 def test_em_on_roots_raises_the_likelihood_and_is_the_same_for_copies(made: NetworkEstimate) -> None:
     start = 1.3 * made.inputs.root(made.mean).repeat_interleave(2, dim=0)
     measurement, single = RootMeasurement(made.inputs, copies=2), RootMeasurement(made.inputs)
