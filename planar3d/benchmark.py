@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Integer
+from torch import Tensor
 
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.field import field_named
@@ -147,22 +149,25 @@ class Benchmark:
         unknown = sorted(set(anatomies) - set(self.anatomies))
         if unknown:
             raise ValueError(f"anatomies {unknown} are not to be had in {self.name}; there are {', '.join(self.anatomies)}")
-        for index, seed in enumerate(self.digital_seeds):
+        for seed in self.digital_seeds:
             if f"digital_{seed}" in anatomies:
-                patient = digital_patient(seed, self.spacing_mm, self.field)
-                yield self.cases(patient, index, name=f"digital_{seed}", real=False)
-        for index, source in enumerate(self.patients, start=len(self.digital_seeds)):
+                yield self.cases(digital_patient(seed, self.spacing_mm, self.field), name=f"digital_{seed}", real=False)
+        for source in self.patients:
             if source.name in anatomies:
-                yield self.cases(self.read(source), index, name=source.name, real=True)
+                yield self.cases(self.read(source), name=source.name, real=True)
+
+    def seeds(self, anatomy: str) -> Integer[Tensor, " b"]:
+        """Seeds of the phantoms of an anatomy, which do not depend on what else is there, ``(b,)``."""
+        names = [*(f"digital_{seed}" for seed in self.digital_seeds), *(p.name for p in self.patients)]
+        return FIRST_PHANTOM_SEED + names.index(anatomy) * SEEDS_PER_ANATOMY + torch.arange(self.cases_per_anatomy)
 
     def read(self, source: FilePatient) -> Patient:
         """A real anatomy on the working grid."""
         return Patient.from_files(source.ct, source.labels, label_scheme=source.label_scheme, spacing_mm=self.spacing_mm, name=source.name)
 
-    def cases(self, patient: Patient, index: int, *, name: str, real: bool) -> BenchmarkCases:
+    def cases(self, patient: Patient, *, name: str, real: bool) -> BenchmarkCases:
         """Image one anatomy with its biodistributions."""
-        count, grid = self.cases_per_anatomy, patient.grid
-        seeds = FIRST_PHANTOM_SEED + index * SEEDS_PER_ANATOMY + torch.arange(count)
+        count, grid, seeds = self.cases_per_anatomy, patient.grid, self.seeds(name)
         poor = tuple(self.poor_labels and k % 2 == 1 for k in range(count))
         poorer = patient.without(ABSENT_IN_POOR_SEGMENTATION)
         labels = patient.labels.expand(count, 1, *grid.shape)

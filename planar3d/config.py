@@ -188,13 +188,16 @@ def open_patient(
     return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct, pet=pet)
 
 
-def open_unet(*, checkpoint: str | None, shipped: str | None = None, window: Sequence[int] | None = None) -> UNetReconstruction:
+def open_unet(
+    *, checkpoint: str | None, shipped: str | None = None, window: Sequence[int] | None = None, **options: Any
+) -> UNetReconstruction:
     """The reconstruction method of a weights file, which says itself which network it is.
 
     Args:
         checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
         shipped: Name of the weights that come with planar3d, taken where no file is given.
         window: Largest part of a volume that the network sees at once, along x, y, z [voxel]; None for the whole.
+        options: Further options of `UNetReconstruction`.
 
     Raises:
         ValueError: There is no such file, or it holds no such network.
@@ -203,7 +206,7 @@ def open_unet(*, checkpoint: str | None, shipped: str | None = None, window: Seq
     estimator: Any = net.estimator if isinstance(net, PosteriorNet) else net
     if window is not None:
         estimator = SlidingWindow(estimator, window, align=estimator.multiple)
-    return UNetReconstruction(net=estimator, inputs=inputs, passes=passes)
+    return UNetReconstruction(net=estimator, inputs=inputs, passes=passes, **options)
 
 
 def open_diffusion(

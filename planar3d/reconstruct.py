@@ -17,7 +17,8 @@ from planar3d.grid import Grid
 from planar3d.io import PlanarImage, resample_to, write_volume
 from planar3d.io.volume import load_nifti
 from planar3d.measured import open_measured
-from planar3d.reconstruction.posterior import Posterior
+from planar3d.reconstruction.partial_volume import edge_recovered
+from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.report import organ_table, write_organ_table
 from planar3d.results import announce, output_folder, stages
@@ -39,7 +40,7 @@ def main(cfg: DictConfig) -> None:
         posterior = method(problem)
         stage("Writing")
         write_maps(folder, posterior, problem.grid, Path(cfg.patient.ct))
-        write_table(folder, posterior, problem, image, method.name)
+        write_table(folder, posterior, problem, image, method.name, edge_spill=getattr(method, "edge_spill", 0.0))
         write_sheet(folder, posterior, problem, patient, method.name)
     announce(cfg.output_dir)
 
@@ -61,7 +62,9 @@ def write_maps(folder: Path, posterior: Posterior, grid: Grid, ct: Path) -> None
             write_volume(folder / f"{name}.nii.gz", placed, affine)
 
 
-def write_table(folder: Path, posterior: Posterior, problem: PlanarProblem, image: PlanarImage, method: str) -> None:
+def write_table(
+    folder: Path, posterior: Posterior, problem: PlanarProblem, image: PlanarImage, method: str, *, edge_spill: float = 0.0
+) -> None:
     """Write the activity of each organ as CSV and JSON.
 
     Args:
@@ -70,8 +73,12 @@ def write_table(folder: Path, posterior: Posterior, problem: PlanarProblem, imag
         problem: What it was made from.
         image: The acquisition.
         method: Name of the method.
+        edge_spill: As `edge_recovered` takes it.
     """
     stated, activity, error = posterior.organs, None, None
+    if edge_spill:
+        summed = OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
+        stated = edge_recovered(stated or summed, problem.organ_labels, edge_spill)
     if stated is not None:
         ids = stated.ids.tolist()
         activity = dict(zip(ids, stated.activity_bq[0].tolist(), strict=True))

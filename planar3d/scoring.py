@@ -46,7 +46,7 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
     """
     truth, labels, x = cases.truth.activity, cases.truth.imaged_labels, posterior.mean
     if not torch.isfinite(x).all():
-        raise ValueError(f"{method} gives activities that are not finite for {cases.anatomy}; change its options, or leave it out of methods")
+        raise ValueError(f"{method} gives activities that are not finite for {cases.anatomy}; change its options or leave it out")
     organs = organ_errors(x, truth, labels, cases.grid)
     lesions = lesion_recovery(x, truth, labels, cases.grid)
     views = cases.problem.expected_counts(x).clamp(min=torch.finfo(x.dtype).eps)

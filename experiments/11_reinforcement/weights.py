@@ -40,7 +40,7 @@ def main() -> None:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         benchmark = instantiate(compose("evaluate", ["+benchmark=sim_v1_coarse"]).benchmark, _convert_="all")
     synthesizer, rows = benchmark.simulator.synthesizer, []
-    for index, anatomy in enumerate(benchmark.anatomies):
+    for anatomy in benchmark.anatomies:
         if options.anatomies is not None and anatomy not in options.anatomies:
             continue
         (cases,) = benchmark.only([anatomy])
@@ -49,7 +49,7 @@ def main() -> None:
             data = MeasuredDataModule(problem=problem, synthesizer=synthesizer, batch_size=8)
             estimate = OrganEstimate(problem)
             shares = OrganShares(source=synthesizer.biodistribution, ids=estimate.ids, volumes_ml=estimate.volumes_ml)
-            truth = shares.of_concentration(synthesizer.draw(torch.tensor([2**31 + 900_000 + 1000 * index + k])).concentration)[0]
+            truth = shares.of_concentration(synthesizer.draw(benchmark.seeds(anatomy)[k : k + 1]).concentration)[0]
             judged = torch.tensor([i in map(organ_id, JUDGED) for i in estimate.ids.tolist()])
 
             prior = seen(data, estimate, shares, options.pool)

@@ -41,6 +41,7 @@ class DiffusionReconstruction:
         organ_widen: Factor on the standard deviation of organ activities over samples.
         organ_error: Relative standard error of organ activities that the samples do not show, as of a patient who has moved. Both are found
             on phantoms that the model was not trained on.
+        edge_spill: Share of a voxel that an organ table takes back across edges of organs (`planar3d.reconstruction.partial_volume`).
         together: Samples that are drawn at the same time; the memory goes with it.
         keep_samples: Whether the posterior holds the samples themselves.
         seed: Fixes the samples.
@@ -60,6 +61,7 @@ class DiffusionReconstruction:
         guidance: float = 1.0,
         organ_widen: float = 1.0,
         organ_error: float = 0.0,
+        edge_spill: float = 0.0,
         together: int = 16,
         keep_samples: bool = True,
         seed: int = 0,
@@ -77,6 +79,7 @@ class DiffusionReconstruction:
         self.guidance = guidance
         self.organ_widen = organ_widen
         self.organ_error = organ_error
+        self.edge_spill = edge_spill
         self.together = together
         self.keep_samples = keep_samples
         self.seed = seed

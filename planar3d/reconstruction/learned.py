@@ -24,14 +24,16 @@ class UNetReconstruction:
         net: Channels to residual, as `planar3d.nn.CorrectionUNet`; put into evaluation mode.
         inputs: Makes the channels as in training.
         passes: How often the network goes over its estimate, as in training.
+        edge_spill: Share of a voxel that an organ table takes back across edges of organs (`planar3d.reconstruction.partial_volume`).
     """
 
     name = "unet"
 
-    def __init__(self, *, net: nn.Module, inputs: PhysicsInputs, passes: int = 1) -> None:
+    def __init__(self, *, net: nn.Module, inputs: PhysicsInputs, passes: int = 1, edge_spill: float = 0.0) -> None:
         self.net = net.eval()
         self.inputs = inputs
         self.passes = passes
+        self.edge_spill = edge_spill
 
     @torch.no_grad()
     def __call__(self, problem: PlanarProblem) -> Posterior:

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from planar3d.organ_sums import organ_sums
+from planar3d.organs import BACKGROUND
 from planar3d.reconstruction.rigid_offset import RigidOffset
-from planar3d.shapes import Views, Volume
+from planar3d.shapes import LabelMap, Views, Volume
 
 __all__ = ["OrganActivities", "Posterior"]
 
@@ -29,6 +31,19 @@ class OrganActivities:
     activity_bq: Float[Tensor, "b k"]
     standard_error_bq: Float[Tensor, "b k"] | None = None
     covariance_bq2: Float[Tensor, "b k k"] | None = None
+
+    @classmethod
+    def of_map(cls, activity: Volume, labels: LabelMap, voxel_volume_ml: float) -> OrganActivities:
+        """Sums of a map over the masks of organs, without errors.
+
+        Args:
+            activity: ``(b, 1, x, y, z)`` [Bq/mL].
+            labels: Organ ids, ``(b, 1, x, y, z)``.
+            voxel_volume_ml: Volume of a voxel [mL].
+        """
+        ids = labels.unique()
+        ids = ids[ids != BACKGROUND]
+        return cls(ids=ids, activity_bq=organ_sums(activity, labels)[:, ids.long()] * voxel_volume_ml)
 
     @classmethod
     def of_samples(cls, samples_bq: Float[Tensor, "sample b k"], ids: Integer[Tensor, " k"]) -> OrganActivities:
