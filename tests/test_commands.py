@@ -80,6 +80,18 @@ def test_reconstruct_writes_whole_results_in_the_space_of_the_ct(
     assert not list(out.parent.glob(".out*"))
 
 
+def test_the_organ_table_of_a_network_takes_back_what_lies_across_edges(run: Run, given: Given, acquisition: Path) -> None:
+    tables = []
+    for spill in ("0.0", "0.0625"):
+        run("reconstruct", *given(acquisition, output_dir=f"out_{spill}"), "method=unet", f"method.edge_spill={spill}")
+        rows = json.loads(Path(f"out_{spill}/organs.json").read_text())["organs"]
+        tables.append({row["organ"]: row["activity_mbq"] for row in rows})
+    plain, recovered = tables
+    assert recovered["total"] == plain["total"]
+    for organ in ("kidney_left", "kidney_right"):
+        assert 1.05 < recovered[organ] / plain[organ] < 1.6  # an eighth and more on 16 mm
+
+
 def test_reconstruct_keeps_the_space_of_a_ct_of_other_orientation(run: Run, given: Given, acquisition: Path) -> None:
     for name in ("ct", "labels"):
         image = nibabel.load(acquisition / f"{name}.nii.gz")

@@ -1,7 +1,8 @@
 """Planar acquisitions of several times to activity over time, by any method, each alone or all together
 (`planar3d.reconstruction.joint_qplanar`, `planar3d.reconstruction.couple`).
 
-A method that states no errors of organ activities has those of its samples, else those of QPlanar on the same counts.
+A method that states no errors of organ activities has those of its samples, else those of QPlanar on the same counts. Where a method's map
+holds less than its organs do because their edges cross voxels (``edge_spill``), organ activities are corrected for that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from planar3d.dosimetry.activity_series import ActivitySeries, activity_in
 from planar3d.reconstruction.couple import couple, organ_activities_of_samples
 from planar3d.reconstruction.joint_qplanar import JointQPlanar
 from planar3d.reconstruction.kinetic_activities import KineticActivities
+from planar3d.reconstruction.partial_volume import edge_recovered
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.qplanar import QPlanar
@@ -65,6 +67,9 @@ def reconstruct_series(
         return _on_curves([p.mean for p in found.posteriors], problems[0], times, alone, found.kinetics, half_life_s, f"joint {name}")
     posteriors = [method(p) for p in problems]
     organs = [_organs(posterior, problem) for posterior, problem in zip(posteriors, problems, strict=True)]
+    spill = getattr(method, "edge_spill", 0.0)
+    if spill:
+        organs = [edge_recovered(o, problem.organ_labels, spill) for o, problem in zip(organs, problems, strict=True)]
     if joint:
         coupled = couple(organs, times, half_life_s=half_life_s, prior=prior, deviation_log_sd=deviation_log_sd)
         maps = [coupled.scaled(p.mean, problems[0].organ_labels, i) for i, p in enumerate(posteriors)]

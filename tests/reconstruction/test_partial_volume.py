@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch import Tensor
 
+from planar3d.dosimetry import TimeAxis
 from planar3d.grid import Grid
 from planar3d.organs import organ_id
 from planar3d.phantom.deformation import Deformation
 from planar3d.reconstruction.partial_volume import edge_recovered, transfer_matrix
-from planar3d.reconstruction.posterior import OrganActivities
+from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.reconstruct_series import reconstruct_series
+
+if TYPE_CHECKING:
+    from tests.reconstruction.conftest import Torso
 
 GRID = Grid.centred((30, 24, 28), 8.0)
 KIDNEY, LIVER, BODY = (organ_id(name) for name in ("kidney_left", "liver", "body"))
@@ -78,6 +86,23 @@ def test_errors_go_along_and_an_organ_that_a_sample_lacks_stays_empty(labels: Te
     torch.testing.assert_close(each.std(dim=0)[kept], stated.standard_error_bq[kept], rtol=0.1, atol=0.0)
     only_errors = OrganActivities(ids=ids, activity_bq=activity, standard_error_bq=0.1 * activity)
     torch.testing.assert_close(edge_recovered(only_errors, both, 0.06).standard_error_bq, stated.standard_error_bq, rtol=0.1, atol=1.0)
+
+
+def test_organs_over_time_are_recovered_too(torso: Torso) -> None:
+    problems = [torso.problem(torso.views()) for _ in range(2)]
+    times = TimeAxis(times_s=(3600.0, 90000.0))
+
+    class Method:
+        edge_spill = 0.1
+
+        def __call__(self, problem: PlanarProblem) -> Posterior:
+            return Posterior(mean=torso.activity)
+
+    series = reconstruct_series(problems, times, method=Method(), name="stub", joint=False, half_life_s=5e5)
+    summed = OrganActivities.of_map(torso.activity, torso.labels, torso.grid.voxel_volume_ml)
+    expected = edge_recovered(summed, torso.labels, 0.1).activity_bq[0]
+    torch.testing.assert_close(series.activity_bq[:, 0], expected.double(), rtol=1e-4, atol=1.0)
+    assert not torch.allclose(expected, summed.activity_bq[0], rtol=0.05)
 
 
 @pytest.mark.parametrize("spill", [-0.01, 0.25])
