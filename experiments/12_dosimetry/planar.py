@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from planar3d.phantom.deformation import DeformationRecord
 from planar3d.physics import GammaCamera, poisson
 from planar3d.reconstruction import ConjugateView, JointQPlanar, OrganActivities, PlanarProblem, Posterior, QPlanar, QPlanarEM, couple
 from planar3d.reconstruction.dispersion import dispersion
+from planar3d.reconstruction.partial_volume import edge_recovered
 from planar3d.reconstruction.poisson_regression import fisher_covariance, fit_amplitudes
 from planar3d.reconstruction.qplanar import _posterior
 from planar3d.reconstruction.voi import organ_masks, project_each, unit_maps
@@ -42,6 +43,7 @@ from planar3d.units import SECONDS_PER_HOUR
 HERE = Path(__file__).parent
 METHODS = ("conjugate_view", "qplanar", "qplanar_em", "unet")
 LOG_SD = 0.1  # by which activities may miss their curve
+EDGE_SPILL = 0.0625  # as in conf/method/unet.yaml
 FIELD = Grid.centred((60, 42, 112), 8.0, (0.0, 0.0, 152.0))
 KEPT = ("kidney_left", "kidney_right", "liver", "spleen", "spine", "ribs", "pelvis", "parotid_left", "parotid_right", "submandibular_left",
         "submandibular_right", "lacrimal_left", "lacrimal_right", *LESIONS)  # fmt: skip
@@ -107,7 +109,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cohort = Cohort.of_config()
     camera = GammaCamera.from_name("siemens-melp", isotope="Lu-177", dwell_time_s=180.0)
-    unet = open_unet(checkpoint=args.checkpoint) if "unet" in args.methods else None
+    unet = open_unet(checkpoint=args.checkpoint, edge_spill=EDGE_SPILL) if "unet" in args.methods else None
     for seed in range(*args.seeds):
         suffix = ("_outlined" if args.outlined else "") + ("" if args.log_sd == LOG_SD else f"_sd{args.log_sd:g}")
         methods = [m for m in args.methods if (str(seed), m + suffix) not in done()]
@@ -125,13 +127,22 @@ def main() -> None:
                 "unet": unet,
             }[name]
             assert method is not None
-            found = [method(p) for p in treated.problems]
+            found = [read(method, p) for p in treated.problems]
             activities += activity_rows(seed, name + suffix, treated, found, qplanar)
             if name != "conjugate_view":  # knows of no covariance between organs, so that curves of all are those of each
                 curves += curve_rows(seed, name + suffix, treated, found, qplanar, cohort, args.log_sd)
         append("results_curves.csv", curves)
         append("results_activities.csv", activities)
         print(f"{seed}: {', '.join(methods)}, {time.process_time() - start:.1f} s of processor time", flush=True)
+
+
+def read(method: Callable[[PlanarProblem], Posterior], problem: PlanarProblem) -> Posterior:
+    """What a method finds, with organ activities as an organ table would show them."""
+    posterior, spill = method(problem), getattr(method, "edge_spill", 0.0)
+    if not spill:
+        return posterior
+    summed = OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
+    return replace(posterior, organs=edge_recovered(summed, problem.organ_labels, spill))
 
 
 def treat(cohort: Cohort, camera: GammaCamera, seed: int, spacing_mm: float, *, outlined: bool) -> Treated:

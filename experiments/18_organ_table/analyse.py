@@ -96,13 +96,14 @@ def organ_rows(posterior: Posterior, problem: PlanarProblem, truth: BenchmarkCas
     summed = OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
     stated = posterior.organs or summed
     stated = edge_recovered(stated, problem.organ_labels, edge_spill) if edge_spill else stated
-    places = {o: c for c, o in enumerate(stated.ids.tolist())}
+    places = [{o: c for c, o in enumerate(a.ids.tolist())} for a in (stated, summed)]
     volume = organ_sums(torch.ones_like(posterior.mean), problem.labels) * problem.grid.voxel_volume_ml
     for k in range(len(true)):
         for o in range(len(ORGANS)):
             if o not in NOT_ORGANS and volume[k, o] >= SMALLEST_ML and true[k, o] > 0:
                 case = {"case": k, "poor_labels": truth.poor_labels[k], "organ": ORGANS[o], "volume_ml": float(volume[k, o])}
-                errors = (float(a.activity_bq[k, places[o]] / true[k, o] - 1) for a in (stated, summed))
+                found = (a.activity_bq[k, place[o]] for a, place in zip((stated, summed), places, strict=True))
+                errors = (float(a / true[k, o] - 1) for a in found)
                 yield case | dict(zip(("error", "error_of_sum"), errors, strict=True))
 
 
