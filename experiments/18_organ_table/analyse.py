@@ -125,7 +125,7 @@ def tell(organs: list[Row], maps: list[Row]) -> None:
             cells = []
             for wanted in SHOWN.values():
                 errors = torch.tensor([row[column] for row in mine if row["organ"] in wanted])
-                cells.append(f"{100 * float(errors.median()):+.1f} %, {100 * float(errors.abs().median()):.1f} %")
+                cells.append(f"{100 * float(errors.quantile(0.5)):+.1f} %, {100 * float(errors.abs().quantile(0.5)):.1f} %")
             told = "" if column == "error" else ", summed over masks"
             print(f"| `{method}`{told} | " + " | ".join([*(f"{float(s.mean()):.3f}" for s in scores), *cells]) + " |")
 
