@@ -25,7 +25,8 @@ from torch import Tensor
 
 from planar3d.benchmark import Benchmark, BenchmarkCases
 from planar3d.config import CONFIG_DIR
-from planar3d.metrics import nmae, ssim3d
+from planar3d.metrics import interval_coverage, nmae, ssim3d
+from planar3d.metrics.calibration import LEVELS
 from planar3d.organ_sums import organ_sums
 from planar3d.organs import GROUPS, LESIONS, ORGANS, organ_id
 from planar3d.reconstruction import PlanarProblem
@@ -104,7 +105,8 @@ def organ_rows(posterior: Posterior, problem: PlanarProblem, truth: BenchmarkCas
                 case = {"case": k, "poor_labels": truth.poor_labels[k], "organ": ORGANS[o], "volume_ml": float(volume[k, o])}
                 found = (a.activity_bq[k, place[o]] for a, place in zip((stated, summed), places, strict=True))
                 errors = (float(a / true[k, o] - 1) for a in found)
-                yield case | dict(zip(("error", "error_of_sum"), errors, strict=True))
+                sigma = None if stated.standard_error_bq is None else float(stated.standard_error_bq[k, places[0][o]] / true[k, o])
+                yield case | dict(zip(("error", "error_of_sum"), errors, strict=True)) | {"standard_error": sigma}
 
 
 def write(path: Path, rows: list[Row]) -> None:
@@ -128,6 +130,13 @@ def tell(organs: list[Row], maps: list[Row]) -> None:
                 cells.append(f"{100 * float(errors.quantile(0.5)):+.1f} %, {100 * float(errors.abs().quantile(0.5)):.1f} %")
             told = "" if column == "error" else ", summed over masks"
             print(f"| `{method}`{told} | " + " | ".join([*(f"{float(s.mean()):.3f}" for s in scores), *cells]) + " |")
+        for method in METHODS:
+            mine = [row for row in organs if row["patient"] == lies and row["method"] == method and row["standard_error"] is not None]
+            if mine:
+                error, sigma = (torch.tensor([row[c] for row in mine]) for c in ("error", "standard_error"))
+                held = interval_coverage(1.0 + error, sigma, torch.ones_like(error))
+                told = ", ".join(f"{100 * level:.0f} %: {100 * float(share):.0f} %" for level, share in zip(LEVELS, held, strict=True))
+                print(f"intervals of {method} that hold the truth, {told}")
 
 
 if __name__ == "__main__":
