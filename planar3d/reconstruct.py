@@ -17,8 +17,8 @@ from planar3d.grid import Grid
 from planar3d.io import PlanarImage, resample_to, write_volume
 from planar3d.io.volume import load_nifti
 from planar3d.measured import open_measured
-from planar3d.reconstruction.partial_volume import edge_recovered
-from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.reconstruction.partial_volume import read_organs
+from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.report import organ_table, write_organ_table
 from planar3d.results import announce, output_folder, stages
@@ -75,10 +75,7 @@ def write_table(
         method: Name of the method.
         edge_spill: As `edge_recovered` takes it.
     """
-    stated, activity, error = posterior.organs, None, None
-    if edge_spill:
-        summed = OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
-        stated = edge_recovered(stated or summed, problem.organ_labels, edge_spill)
+    stated, activity, error = read_organs(posterior, problem, edge_spill) if edge_spill else posterior.organs, None, None
     if stated is not None:
         ids = stated.ids.tolist()
         activity = dict(zip(ids, stated.activity_bq[0].tolist(), strict=True))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from analyse import single, write
+from analyse import single
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -27,6 +27,7 @@ from planar3d.models.reward import RewardTuning
 from planar3d.reconstruction import PlanarProblem
 from planar3d.reconstruction.diffusion import DiffusionReconstruction
 from planar3d.reconstruction.posterior import Posterior
+from planar3d.results import write_csv
 from planar3d.scoring import score
 
 HERE = Path(__file__).parent
@@ -54,7 +55,7 @@ def main() -> None:
                 row = score(one, name, posterior, time.monotonic() - started)["cases"][0]
                 rows.append(row | {"case": k, "deviance_sample": deviance_of_a_sample(one.problem, posterior)})
                 print(f"{cases.anatomy} {k}", mean(rows[-1:], name), flush=True)
-    write(HERE / "reward.csv", rows)
+    write_csv(HERE / "reward.csv", rows)
     for name in ("none", "reward", "em"):
         print(mean(rows, name))
 

@@ -33,7 +33,7 @@ from planar3d.phantom.deformation import DeformationRecord
 from planar3d.physics import GammaCamera, poisson
 from planar3d.reconstruction import ConjugateView, JointQPlanar, OrganActivities, PlanarProblem, Posterior, QPlanar, QPlanarEM, couple
 from planar3d.reconstruction.dispersion import dispersion
-from planar3d.reconstruction.partial_volume import edge_recovered
+from planar3d.reconstruction.partial_volume import read_organs
 from planar3d.reconstruction.poisson_regression import fisher_covariance, fit_amplitudes
 from planar3d.reconstruction.qplanar import _posterior
 from planar3d.reconstruction.voi import organ_masks, project_each, unit_maps
@@ -139,10 +139,7 @@ def main() -> None:
 def read(method: Callable[[PlanarProblem], Posterior], problem: PlanarProblem) -> Posterior:
     """What a method finds, with organ activities as an organ table would show them."""
     posterior, spill = method(problem), getattr(method, "edge_spill", 0.0)
-    if not spill:
-        return posterior
-    summed = OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
-    return replace(posterior, organs=edge_recovered(summed, problem.organ_labels, spill))
+    return replace(posterior, organs=read_organs(posterior, problem, spill)) if spill else posterior
 
 
 def treat(cohort: Cohort, camera: GammaCamera, seed: int, spacing_mm: float, *, outlined: bool) -> Treated:

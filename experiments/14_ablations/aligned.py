@@ -8,7 +8,6 @@ Translation, rotation and bending are undone; texture, lesions, uptake in no mas
 
 from __future__ import annotations
 
-import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from planar3d.benchmark import Benchmark, BenchmarkCases
 from planar3d.config import CONFIG_DIR
 from planar3d.metrics import bootstrap_mean, paired_difference
 from planar3d.reconstruction import PlanarProblem
+from planar3d.results import write_csv
 from planar3d.scoring import score
 
 METHODS = ("qplanar", "qplanar_em", "unet")
@@ -52,10 +52,7 @@ def main() -> None:
             for name, method in methods.items():
                 with torch.no_grad():
                     rows += [{"anatomy_at": where} | row for row in score(cases, name, method(cases.problem), 0.0)["cases"]]
-    with (Path(__file__).parent / "aligned.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    write_csv(Path(__file__).parent / "aligned.csv", rows)
     groups = torch.tensor([wanted.index(row["anatomy"]) for row in rows if row["method"] == METHODS[0] and row["anatomy_at"] == "given"])
     for name in METHODS:
         for column in COLUMNS:

@@ -11,7 +11,6 @@ that the organ holds, lesions in it included. Once the patient lies as in the CT
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,8 +29,9 @@ from planar3d.metrics.calibration import LEVELS
 from planar3d.organ_sums import organ_sums
 from planar3d.organs import GROUPS, LESIONS, ORGANS, organ_id
 from planar3d.reconstruction import PlanarProblem
-from planar3d.reconstruction.partial_volume import edge_recovered
+from planar3d.reconstruction.partial_volume import read_organs
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.results import write_csv
 
 HERE = Path(__file__).parent
 METHODS = ("conjugate_view", "qplanar", "qplanar_em", "unet", "diffusion")
@@ -69,8 +69,8 @@ def main() -> None:
                     values = {"nmae": float(nmae(x, still)[k]), "ssim_body": float(ssim3d(x, still, problem.body)[k])}
                     maps.append(case | {"case": k, "poor_labels": truth.poor_labels[k]} | values)
             print(f"{truth.anatomy}, patient {lies}", flush=True)
-    write(HERE / "organs.csv", organs)
-    write(HERE / "maps.csv", maps)
+    write_csv(HERE / "organs.csv", organs)
+    write_csv(HERE / "maps.csv", maps)
     tell(organs, maps)
 
 
@@ -95,8 +95,7 @@ def organ_rows(posterior: Posterior, problem: PlanarProblem, truth: BenchmarkCas
     hosts = torch.where(lesion, truth.problem.labels, truth.truth.imaged_labels)  # a lesion in no label counts to the organ around it
     true = organ_sums(truth.truth.activity, hosts) * truth.grid.voxel_volume_ml
     summed = OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
-    stated = posterior.organs or summed
-    stated = edge_recovered(stated, problem.organ_labels, edge_spill) if edge_spill else stated
+    stated = read_organs(posterior, problem, edge_spill)
     places = [{o: c for c, o in enumerate(a.ids.tolist())} for a in (stated, summed)]
     volume = organ_sums(torch.ones_like(posterior.mean), problem.labels) * problem.grid.voxel_volume_ml
     for k in range(len(true)):
@@ -107,14 +106,6 @@ def organ_rows(posterior: Posterior, problem: PlanarProblem, truth: BenchmarkCas
                 errors = (float(a / true[k, o] - 1) for a in found)
                 sigma = None if stated.standard_error_bq is None else float(stated.standard_error_bq[k, places[0][o]] / true[k, o])
                 yield case | dict(zip(("error", "error_of_sum"), errors, strict=True)) | {"standard_error": sigma}
-
-
-def write(path: Path, rows: list[Row]) -> None:
-    """Write rows as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
 
 
 def tell(organs: list[Row], maps: list[Row]) -> None:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from planar3d.organ_sums import organ_sums
 from planar3d.reconstruction.poisson_regression import fit_amplitudes
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.voi import organ_masks, organ_volumes_ml, project_organs
@@ -51,14 +52,7 @@ class OrganEstimate:
         """
         if self._images is None:
             assert self.method is not None
-            return _summed(self.method(problem), problem, self.ids.to(problem.labels.device))
+            return organ_sums(self.method(problem), problem.organ_labels)[:, self.ids.long()] * problem.grid.voxel_volume_ml
         seen, images = self._seen.to(problem.views), self._images.to(problem.views)
         y, known = (problem.views * seen).flatten(1), (problem.known_counts * seen).flatten(1)
         return fit_amplitudes(images.expand(len(y), -1, -1), y, background=known, iterations=self.iterations)
-
-
-def _summed(activity: Volume, problem: PlanarProblem, ids: Tensor) -> Tensor:
-    """Activity of a map in each organ [Bq]."""
-    labels = problem.organ_labels.flatten(1).long()
-    sums = activity.new_zeros(len(activity), int(max(labels.amax(), ids.amax())) + 1).scatter_add(1, labels, activity.flatten(1))
-    return sums[:, ids] * problem.grid.voxel_volume_ml

@@ -20,10 +20,23 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from planar3d.organ_sums import organ_sums
-from planar3d.reconstruction.posterior import OrganActivities
+from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.shapes import LabelMap, Volume
 
-__all__ = ["edge_recovered", "transfer_matrix"]
+__all__ = ["edge_recovered", "read_organs", "transfer_matrix"]
+
+
+def read_organs(posterior: Posterior, problem: PlanarProblem, spill: float = 0.0) -> OrganActivities:
+    """Organ activities as a table shows them: what the method states itself, else sums over masks, and with what lies across their edges.
+
+    Args:
+        posterior: The estimate.
+        problem: What it was made from.
+        spill: As `edge_recovered` takes it; zero takes nothing back.
+    """
+    stated = posterior.organs or OrganActivities.of_map(posterior.mean, problem.organ_labels, problem.grid.voxel_volume_ml)
+    return edge_recovered(stated, problem.organ_labels, spill) if spill else stated
 
 
 def edge_recovered(organs: OrganActivities, labels: LabelMap, spill: float) -> OrganActivities:
