@@ -10,7 +10,6 @@ training) and ``rounds.csv`` beside this file, and prints a table with paired di
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reinforce import open_model
 from planar3d.reinforcement import SEEDS_APART, reinforce
+from planar3d.results import write_csv
 from planar3d.scoring import score
 
 HERE = Path(__file__).parent
@@ -80,8 +80,9 @@ def main() -> None:
                 rows.append(row)
                 rounds += [{"anatomy": cases.anatomy, "case": k, "variant": variant} | asdict(r) for r in course]
                 print(f"{cases.anatomy} {k} {variant}: NMAE {row['nmae']:.4f}, deviance {row['deviance']:.2f}, {seconds:.0f} s", flush=True)
-    write(Path(options.out) / "cases.csv", rows)
-    write(Path(options.out) / "rounds.csv", rounds)
+            write_csv(Path(options.out) / "cases.csv", rows)  # after every case, so that a run broken off leaves what it found
+            if rounds:
+                write_csv(Path(options.out) / "rounds.csv", rounds)
     print(table(rows))
 
 
@@ -122,16 +123,6 @@ def trainers(options: DictConfig) -> Callable[[int], Trainer]:
         )  # fmt: skip
 
     return make
-
-
-def write(path: Path, rows: list[Row]) -> None:
-    """Write rows as CSV."""
-    if not rows:
-        return
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in rows)
 
 
 def table(rows: list[Row]) -> str:
