@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.reconstruction.conftest import Torso
 
 GRID = Grid.centred((30, 24, 28), 8.0)
-KIDNEY, LIVER, BODY = (organ_id(name) for name in ("kidney_left", "liver", "body"))
+KIDNEY, LIVER, LUNG, BODY = (organ_id(name) for name in ("kidney_left", "liver", "lung_left", "body"))
 
 
 def ellipsoid(centre: tuple[float, float, float], radius: tuple[float, float, float]) -> Tensor:
@@ -69,6 +70,22 @@ def test_blurred_organs_come_back_exactly_and_sharp_ones_are_left_alone_at_zero(
     sums = OrganActivities(ids=sharp.ids, activity_bq=(columns @ concentration * GRID.voxel_volume_ml)[None])
     torch.testing.assert_close(edge_recovered(sums, labels, 0.1).activity_bq, sharp.activity_bq)
     torch.testing.assert_close(edge_recovered(sharp, labels, 0.0).activity_bq, sharp.activity_bq)
+
+
+def test_a_cold_organ_keeps_its_sum_and_the_tissue_between_gives(labels: Tensor) -> None:
+    labels = torch.where(labels == LIVER, LUNG, labels)  # beside the kidney, and ten times colder than the tissue
+    activity = 1.0 * (labels == BODY) + 0.1 * (labels == LUNG) + 40.0 * (labels == KIDNEY)
+    summed = OrganActivities.of_map(activity, labels, GRID.voxel_volume_ml)
+    summed = replace(summed, standard_error_bq=0.1 * summed.activity_bq)
+    body, lung, kidney = (summed.ids.tolist().index(i) for i in (BODY, LUNG, KIDNEY))
+    recovered = edge_recovered(summed, labels, 0.0625)
+    assert summed.standard_error_bq is not None
+    assert recovered.standard_error_bq is not None
+    change = recovered.activity_bq / summed.activity_bq - 1
+    assert float(change[0, lung]) == 0.0
+    assert float(recovered.standard_error_bq[0, lung]) == pytest.approx(float(summed.standard_error_bq[0, lung]))
+    assert float(change[0, kidney]) > 0.05
+    assert float(change[0, body]) < 0.0
 
 
 def test_errors_go_along_and_an_organ_that_a_sample_lacks_stays_empty(labels: Tensor) -> None:
