@@ -43,6 +43,7 @@ SUMMARISED = (
     "total_bias",
     "total_error",
     "lesion_recovery",
+    "lesion_activity_recovery",
     "deviance",
     "spect_nmae",
     "spect_ssim",

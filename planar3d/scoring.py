@@ -61,14 +61,21 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
     hosts = organ_errors(x, truth, _hosts(labels, cases.problem.labels), cases.grid)
     spect = None if cases.reference is None else compare_blurred(x, cases.reference, labels > 0, cases.grid)
     rows: dict[str, list[Row]] = {"cases": [], "organs": [], "lesions": [], "spect": []}
+    columns = (lesions.ids, lesions.volume_ml, lesions.true_bq, lesions.recovery)
     for k in range(len(x)):
         case: Row = {"anatomy": cases.anatomy, "real": cases.real, "case": k, "poor_labels": cases.poor_labels[k], "method": method}
-        recovered = lesions.recovery[lesions.sample == k]
+        own = lesions.sample == k
+        recovered, held = lesions.recovery[own], lesions.true_bq[own]
+        found = {
+            "lesion_recovery": float(recovered.mean()) if len(recovered) else None,  # every lesion alike
+            "lesion_activity_recovery": float((recovered * held).sum() / held.sum()) if len(recovered) else None,
+            "lesions": len(recovered),
+        }
         rows["cases"].append(
             case
             | {name: float(values[k]) for name, values in whole.items()}
             | _organ_summary(organs, k)
-            | {"lesion_recovery": float(recovered.mean()) if len(recovered) else None, "lesions": len(recovered)}
+            | found
             | _coverage(posterior, hosts, k)
             | {"seconds": seconds}
         )
@@ -76,9 +83,8 @@ def score(cases: BenchmarkCases, method: str, posterior: Posterior, seconds: flo
         rows["organs"] += [case | row for row in _organ_rows(organs, drawn, k)]
         rows["spect"] += [case | row for row in (spect.rows(k) if spect is not None else ())]
         rows["lesions"] += [
-            case | {"lesion": organ_name(int(i)), "volume_ml": float(v), "recovery": float(r)} | drawn.get(int(i), {})
-            for s, i, v, r in zip(lesions.sample, lesions.ids, lesions.volume_ml, lesions.recovery, strict=True)
-            if int(s) == k
+            case | {"lesion": organ_name(i), "volume_ml": v, "true_bq": a, "recovery": r} | drawn.get(i, {})
+            for i, v, a, r in zip(*(column[own].tolist() for column in columns), strict=True)
         ]
     return rows
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
-from analyse import single, write
+from analyse import single
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -28,6 +28,7 @@ from planar3d.phantom.proposal import effective_share
 from planar3d.phantom.share_likelihood import ShareLikelihood
 from planar3d.reconstruction.organ_estimate import OrganEstimate
 from planar3d.reinforcement import INFLATIONS
+from planar3d.results import write_csv
 
 HERE = Path(__file__).parent
 JUDGED = ("liver", "spleen", "kidney_left", "kidney_right", "small_bowel", "urinary_bladder")
@@ -74,7 +75,7 @@ def main() -> None:
             }  # fmt: skip
             rows.append(row)
             print(", ".join(f"{key} {value:.3f}" if isinstance(value, float) else str(value) for key, value in row.items()), flush=True)
-    write(HERE / "weights.csv", rows)
+    write_csv(HERE / "weights.csv", rows)
     means = {key: sum(r[key] for r in rows) / len(rows) for key, value in rows[0].items() if isinstance(value, float)}
     print(f"{len(rows)} cases: " + ", ".join(f"{key} {value:.3f}" for key, value in means.items()))
 

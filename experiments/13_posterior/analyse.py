@@ -106,14 +106,16 @@ def print_errors(folder: Path, organs: Sequence[Row]) -> None:
 
 
 def print_lesions(lesions: Sequence[Row]) -> None:
-    """Recovery of lesions against their volume, and coverage of their intervals."""
-    print("\n| lesions | n | mean recovery | 90 % interval holds the truth |\n|---|---|---|---|")
-    for low, high in ((0.5, 2), (2, 5), (5, 15), (15, 1000)):
+    """Recovery of lesions against their volume, each alike and by activity, and coverage of their intervals."""
+    print("\n| lesions | n | mean recovery | of all their activity | 90 % interval holds the truth |\n|---|---|---|---|---|")
+    for low, high in ((0.5, 2), (2, 5), (5, 15), (15, 1000), (0, math.inf)):
         rows = [r for r in lesions if low <= float(r["volume_ml"]) < high]
         if rows:
             rank, n = np.array([int(r["rank"]) for r in rows]), int(rows[0]["samples"])
             inside = np.mean((rank > 0) & (rank < n)) if n <= 20 else np.mean((rank > 0.05 * n) & (rank < 0.95 * n))
-            print(f"| {low} to {high} mL | {len(rows)} | {np.mean([float(r['recovery']) for r in rows]):.2f} | {inside:.2f} |")
+            recovery, true = (np.array([float(r[name]) for r in rows]) for name in ("recovery", "true_bq"))
+            figures = (recovery.mean(), np.sum(recovery * true) / true.sum(), inside)
+            print(f"| {low} to {high} mL | {len(rows)} | " + " | ".join(f"{f:.2f}" for f in figures) + " |")
 
 
 def draw(organs: Sequence[Row], path: Path) -> None:

@@ -47,12 +47,14 @@ class LesionRecovery:
         sample: Index of its sample in the batch, ``(n,)``.
         ids: Organ id of the lesion, ``(n,)``.
         volume_ml: ``(n,)`` [mL].
+        true_bq: True activity, ``(n,)`` [Bq].
         recovery: Estimated over true mean concentration, ``(n,)``; one is perfect.
     """
 
     sample: Integer[Tensor, " n"]
     ids: Integer[Tensor, " n"]
     volume_ml: Float[Tensor, " n"]
+    true_bq: Float[Tensor, " n"]
     recovery: Float[Tensor, " n"]
 
 
@@ -91,8 +93,9 @@ def lesion_recovery(estimate: Volume, truth: Volume, imaged_labels: LabelMap, gr
     true_bq = region_activities(truth, imaged_labels, ids, grid)
     sample, index = (true_bq > 0).nonzero(as_tuple=True)
     volumes = region_activities(torch.ones_like(truth), imaged_labels, ids, grid)
-    recovery = region_activities(estimate, imaged_labels, ids, grid)[sample, index] / true_bq[sample, index]
-    return LesionRecovery(sample=sample, ids=ids[index], volume_ml=volumes[sample, index], recovery=recovery)
+    true = true_bq[sample, index]
+    recovery = region_activities(estimate, imaged_labels, ids, grid)[sample, index] / true
+    return LesionRecovery(sample=sample, ids=ids[index], volume_ml=volumes[sample, index], true_bq=true, recovery=recovery)
 
 
 def region_activities(activity: Volume, labels: LabelMap, ids: Integer[Tensor, " k"], grid: Grid) -> Float[Tensor, "b k"]:

@@ -50,6 +50,7 @@ def test_recovery_of_each_lesion_with_its_volume() -> None:
     assert found.sample.tolist() == [0, 1]
     assert found.ids.tolist() == [LESION_1, LESION_3]
     assert found.volume_ml.tolist() == pytest.approx([2.0, 1.0])
+    assert found.true_bq.tolist() == pytest.approx([20.0 * GRID.voxel_volume_ml, 10.0 * GRID.voxel_volume_ml])
     assert found.recovery.tolist() == pytest.approx([0.5, 1.0])
 
 
