@@ -71,7 +71,7 @@ def test_the_table_of_one_job_holds_all_that_was_asked_for(tmp_path: Path) -> No
 
 def test_overrides_that_may_be_paths_are_not_kept(tmp_path: Path) -> None:
     given = [
-        "+experiment=unet_ps", "seed=3", "model.inputs.views=[0]", "checkpoint=null", "+ablation/start=scratch",
+        "+experiment=unet_ps", "seed=3", "model.inputs.views=[0]", "checkpoint=null", "+ablation/lesions=absent",
         "patient.ct=MILLER.nii.gz", "checkpoint_of=x/MILLER", "regimes.checkpoints=MILLER", "patient.label_scheme=MILLER.json",
         "name=${oc.env:MILLER}",
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_overrides_that_may_be_paths_are_not_kept(tmp_path: Path) -> None:
     text = (tmp_path / "overrides.json").read_text()
     assert "MILLER" not in text
     kept = {name: value for name, value in json.loads(text).items() if value is not None}
-    assert kept == {"experiment": "unet_ps", "seed": "3", "model.inputs.views": "[0]", "checkpoint": "null", "ablation/start": "scratch"}
+    assert kept == {"experiment": "unet_ps", "seed": "3", "model.inputs.views": "[0]", "checkpoint": "null", "ablation/lesions": "absent"}
 
 
 def test_a_job_that_failed_leaves_no_overrides(tmp_path: Path) -> None:

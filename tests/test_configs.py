@@ -81,13 +81,13 @@ def told(ablation: str) -> tuple[str, list[str]]:
 
 
 def jobs(ablation: str) -> list[DictConfig]:
-    """The configuration of every job of an ablation, composed as its sweep would."""
+    """The configuration of every job of an ablation, composed as its sweep would: Hydra puts what it sweeps before what was typed."""
     name, overrides = told(ablation)
     swept = compose(name, [*overrides, "output_dir=out"], return_hydra_config=True).hydra.sweeper.params
     parser = OverridesParser.create()
     choices = [list(parser.parse_override(f"{key}={value}").sweep_string_iterator()) for key, value in swept.items()]
     keys = list(swept)
-    return [resolved(name, *overrides, *(f"{k}={v}" for k, v in zip(keys, one, strict=True))) for one in itertools.product(*choices)]
+    return [resolved(name, *(f"{k}={v}" for k, v in zip(keys, one, strict=True)), *overrides) for one in itertools.product(*choices)]
 
 
 @pytest.mark.parametrize("ablation", options("ablation"))
