@@ -80,6 +80,17 @@ def test_reconstruct_writes_whole_results_in_the_space_of_the_ct(
     assert not list(out.parent.glob(".out*"))
 
 
+def test_reconstruct_draws_from_the_posterior_of_the_shipped_weights_unless_told_otherwise(run: Run, given: Given, acquisition: Path) -> None:
+    run("reconstruct", *given(acquisition), "method.samples=4")
+    assert nibabel.load("out/activity_std.nii.gz").shape == nibabel.load(acquisition / "ct.nii.gz").shape
+    written = json.loads(Path("out/organs.json").read_text())
+    truth = np.asarray(nibabel.load(acquisition / "truth.nii.gz").dataobj)
+    found = np.asarray(nibabel.load("out/activity.nii.gz").dataobj)
+    assert written["method"] == "diffusion"
+    assert found.sum() / truth.sum() == pytest.approx(1.0, abs=0.1)
+    assert np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.5
+
+
 def test_the_organ_table_of_a_network_takes_back_what_lies_across_edges(run: Run, given: Given, acquisition: Path) -> None:
     tables = []
     for spill in ("0.0", "0.0625"):
@@ -97,7 +108,7 @@ def test_reconstruct_keeps_the_space_of_a_ct_of_other_orientation(run: Run, give
         image = nibabel.load(acquisition / f"{name}.nii.gz")
         turned = image.as_reoriented(np.array([[2, 1], [0, -1], [1, -1]]))
         nibabel.save(turned, acquisition / f"{name}.nii.gz")
-    run("reconstruct", *given(acquisition))
+    run("reconstruct", *given(acquisition), "method=qplanar_em")
     activity, ct = nibabel.load("out/activity.nii.gz"), nibabel.load(acquisition / "ct.nii.gz")
     assert activity.shape == ct.shape
     truth = np.asarray(nibabel.load(acquisition / "truth.nii.gz").dataobj)
@@ -107,7 +118,7 @@ def test_reconstruct_keeps_the_space_of_a_ct_of_other_orientation(run: Run, give
 
 def test_reconstruct_is_the_same_from_finer_pixels(run: Run, given: Given, acquisition: Path) -> None:
     """Whole pixels are summed to the working grid: each pixel split in four gives the same counts there."""
-    run("reconstruct", *given(acquisition))
+    run("reconstruct", *given(acquisition), "method=qplanar_em")
     image = nibabel.load(acquisition / "planar.nii.gz")
     split = np.repeat(np.repeat(np.asarray(image.dataobj), 2, axis=0), 2, axis=2) / 4
     affine = image.affine.copy()
@@ -116,7 +127,7 @@ def test_reconstruct_is_the_same_from_finer_pixels(run: Run, given: Given, acqui
     nibabel.save(nibabel.Nifti1Image(split, affine), acquisition / "planar.nii.gz")
     sidecar = acquisition / "planar.json"
     sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"pixel_mm": [8.0, 8.0]}))
-    run("reconstruct", *given(acquisition, output_dir="fine"), "spacing_mm=16.0")
+    run("reconstruct", *given(acquisition, output_dir="fine"), "method=qplanar_em", "spacing_mm=16.0")
     coarse, fine = (np.asarray(nibabel.load(f"{name}/activity.nii.gz").dataobj) for name in ("out", "fine"))
     np.testing.assert_allclose(fine, coarse, atol=1e-3 * coarse.max())
 
