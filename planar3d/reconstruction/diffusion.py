@@ -16,6 +16,7 @@ from planar3d.diffusion import NoiseField, Sampler
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.organ_sums import organ_sums
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
+from planar3d.reconstruction.ensemble import about_both
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
@@ -38,6 +39,9 @@ class DiffusionReconstruction:
         passes: How often the estimator goes over its estimate, as in training.
         guidance: 1 samples the conditional model; 0 the prior of the anatomy, to which the sampler's consistency alone brings the
             measurement; see `ConditionalDenoiser`.
+        estimator_share: Weight of the estimate of the network beside the denoiser in the mean of the samples (`about_both`); none where the
+            prior alone is sampled, as that estimate knows the measurement.
+        em_steps: EM steps of every sample that follow.
         organ_widen: Factor on the standard deviation of organ activities over samples.
         organ_error: Relative standard error of organ activities that the samples do not show, as of a patient who has moved. Both are found
             on phantoms that the model was not trained on.
@@ -59,6 +63,8 @@ class DiffusionReconstruction:
         samples: int = 16,
         passes: int = 1,
         guidance: float = 1.0,
+        estimator_share: float = 0.0,
+        em_steps: int = 0,
         organ_widen: float = 1.0,
         organ_error: float = 0.0,
         edge_spill: float = 0.0,
@@ -77,6 +83,8 @@ class DiffusionReconstruction:
         self.samples = samples
         self.passes = passes
         self.guidance = guidance
+        self.estimator_share = estimator_share
+        self.em_steps = em_steps
         self.organ_widen = organ_widen
         self.organ_error = organ_error
         self.edge_spill = edge_spill
@@ -93,7 +101,9 @@ class DiffusionReconstruction:
             draw_samples(self.net, made, self.sampler, self.noise, copies=n, first=first, guidance=self.guidance, seed=self.seed)
             for first, n in self._shares(len(problem.views))
         ]
-        posterior = posterior_of_samples(torch.cat(drawn), problem, keep=self.keep_samples)
+        share, em_steps = (0.0, 0) if self.guidance == 0 else (self.estimator_share, self.em_steps)
+        samples = about_both(torch.cat(drawn), made, share=share, em_steps=em_steps)
+        posterior = posterior_of_samples(samples, problem, keep=self.keep_samples)
         assert posterior.organs is not None
         return replace(posterior, organs=widened(posterior.organs, self.organ_widen, self.organ_error))
 
