@@ -80,7 +80,7 @@ def test_reconstruct_writes_whole_results_in_the_space_of_the_ct(
     assert not list(out.parent.glob(".out*"))
 
 
-def test_reconstruct_draws_from_the_posterior_of_the_shipped_weights_unless_told_otherwise(run: Run, given: Given, acquisition: Path) -> None:
+def test_reconstruct_draws_from_the_posterior_unless_told_otherwise(run: Run, given: Given, acquisition: Path) -> None:
     run("reconstruct", *given(acquisition), "method.samples=4")
     assert nibabel.load("out/activity_std.nii.gz").shape == nibabel.load(acquisition / "ct.nii.gz").shape
     written = json.loads(Path("out/organs.json").read_text())

@@ -14,6 +14,7 @@ from planar3d.nn import PosteriorNet
 from planar3d.physics import poisson
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
 from planar3d.reconstruction.diffusion import DiffusionReconstruction
+from planar3d.reconstruction.ensemble import about_both
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
 from planar3d.reconstruction.problem import PlanarProblem
@@ -202,3 +203,52 @@ def test_organ_errors_are_widened(net: PosteriorNet, problem: PlanarProblem, met
 def test_too_few_samples_are_told(net: PosteriorNet) -> None:
     with pytest.raises(ValueError, match="samples must be at least 2"):
         DiffusionReconstruction(net=net, inputs=INPUTS, samples=1)
+
+
+@pytest.fixture
+def samples(made: NetworkEstimate) -> torch.Tensor:
+    """Six samples that are too high, with nothing in a few voxels."""
+    drawn = 1.4 * made.mean * torch.empty(6, *made.mean.shape).uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(0))
+    drawn[..., :2] = 0.0
+    return drawn
+
+
+def test_the_mean_is_that_of_both_networks_and_the_spread_goes_along(samples: torch.Tensor, made: NetworkEstimate) -> None:
+    moved = about_both(samples, made, share=0.25, em_steps=0)
+    mean = samples.mean(dim=0)
+    expected = (0.75 * mean.sqrt() + 0.25 * made.mean.sqrt()).square()
+    somewhere = mean > 1e-3 * mean.max()
+    torch.testing.assert_close(moved.mean(dim=0)[somewhere], expected[somewhere])
+    before, after = ((x.std(dim=0) / x.mean(dim=0))[somewhere] for x in (samples, moved))
+    torch.testing.assert_close(after, before)
+    assert (moved[..., :2] == 0).all()
+    torch.testing.assert_close(about_both(samples, made, share=1.0, em_steps=0).mean(dim=0)[somewhere], made.mean[somewhere])
+    assert about_both(samples, made, share=0.0, em_steps=0) is samples
+
+
+def test_em_steps_after_the_move_bring_every_sample_to_the_counts(samples: torch.Tensor, made: NetworkEstimate) -> None:
+    given = made.inputs.problem
+    before, after = (about_both(samples, made, share=0.5, em_steps=n) for n in (0, 3))
+    for one, other in zip(before, after, strict=True):
+        start, end = (poisson_deviance(given.views, given.expected_counts(x).clamp(min=1e-3)) for x in (one, other))
+        assert (end < 0.5 * start).all()
+    assert (after.std(dim=0) > 0).any()
+
+
+def test_samples_are_moved_unless_they_are_of_the_prior(net: PosteriorNet, problem: PlanarProblem) -> None:
+    def mean(**options: float) -> torch.Tensor:
+        method = DiffusionReconstruction(net=net, inputs=INPUTS, sampler=Sampler(evaluations=2), samples=2, **options)  # pyright: ignore
+        return method(problem).mean
+
+    plain = mean()
+    assert not torch.equal(mean(estimator_share=0.5), plain)
+    assert not torch.equal(mean(em_steps=1), plain)
+    torch.testing.assert_close(mean(guidance=0.0, estimator_share=0.5, em_steps=1), mean(guidance=0.0))
+
+
+@pytest.mark.parametrize(("share", "em_steps", "told"), [(1.2, 0, "estimator_share"), (0.5, -1, "em_steps")])
+def test_a_share_or_steps_that_cannot_be_are_told(
+    samples: torch.Tensor, made: NetworkEstimate, share: float, em_steps: int, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        about_both(samples, made, share=share, em_steps=em_steps)
