@@ -13,7 +13,7 @@ __all__ = ["NetworkExecution"]
 class NetworkExecution(Callback):
     """Has every `CorrectionUNet` of a module compiled, or its channels stored last, for training and validation; weights keep their names.
 
-    Both are for GPUs. On a CPU compilation takes minutes and gains a tenth, and channels stored last cost a quarter.
+    Both are for GPUs. On a CPU compilation takes minutes and gains nothing, and channels stored last cost a quarter.
 
     Args:
         compile: Whether `torch.compile` makes kernels of the networks, anew for another size of grid.
