@@ -22,7 +22,7 @@ from rich.console import Console
 from planar3d.callbacks.dashboard import log_sweep
 from planar3d.config import command
 from planar3d.io.whole_file import whole_file
-from planar3d.results import announce, without_paths
+from planar3d.results import announce, without_paths, write_csv
 
 __all__ = ["GatherSweep", "gather", "main"]
 
@@ -95,10 +95,8 @@ def gather(folder: str | Path, output_dir: str | Path | None = None) -> list[dic
         with (job / SUMMARY).open(newline="", encoding="utf-8") as stream:
             rows += [made | row for row in csv.DictReader(stream)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with whole_file(Path(output_dir or folder) / TABLE) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    with whole_file(Path(output_dir or folder) / TABLE) as partial:
+        write_csv(partial, rows)
     return [dict.fromkeys(columns, "") | row for row in rows]
 
 
