@@ -81,8 +81,8 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
     trained = None if weights is None else trained_camera(weights)
     if trained is not None and trained != (image.camera, image.isotope):
         text = (
-            f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful, standard "
-            "errors may be too small"
+            f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful, "
+            "standard errors may be too small"
         )
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
 
