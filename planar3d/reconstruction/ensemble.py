@@ -27,14 +27,7 @@ def about_both(samples: Tensor, made: NetworkEstimate, *, share: float, em_steps
         made: The estimate beside them.
         share: w, from 0 for the samples' own mean to 1 for that of the estimate.
         em_steps: EM steps of each sample that follow.
-
-    Raises:
-        ValueError: ``share`` does not lie in [0, 1], or ``em_steps`` is negative.
     """
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(f"estimator_share must lie in [0, 1], got {share}; it is the weight of the estimate in the mean")
-    if em_steps < 0:
-        raise ValueError(f"em_steps must not be negative, got {em_steps}")
     if share > 0.0:
         mean = samples.mean(dim=0)
         target = ((1.0 - share) * mean.sqrt() + share * made.mean.sqrt()).square()
