@@ -95,9 +95,10 @@ def gather(folder: str | Path, output_dir: str | Path | None = None) -> list[dic
         with (job / SUMMARY).open(newline="", encoding="utf-8") as stream:
             rows += [made | row for row in csv.DictReader(stream)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
+    rows = [dict.fromkeys(columns, "") | row for row in rows]
     with whole_file(Path(output_dir or folder) / TABLE) as partial:
         write_csv(partial, rows)
-    return [dict.fromkeys(columns, "") | row for row in rows]
+    return rows
 
 
 def _without_paths(overrides: Sequence[str]) -> dict[str, str | None]:

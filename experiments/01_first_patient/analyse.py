@@ -18,6 +18,7 @@ from torch import Tensor
 from planar3d.anatomy.patient import Patient
 from planar3d.anatomy.reading import read_volume, resample
 from planar3d.metrics.image import nmae, ssim3d
+from planar3d.results import write_csv
 from planar3d.units import BQ_PER_MBQ
 from planar3d.visualization import phantom_sheet, save_sheet
 
@@ -68,10 +69,7 @@ def main() -> None:
         reported = reported_mbq(output / name / "organs.csv")
         errors = {"total_error": reported["total"] / total - 1} | {f"error_{o}": reported[o] / known[o] - 1 for o in ORGANS}
         rows.append({"method": name} | {k: f"{v:.4f}" for k, v in (scores(x, truth, patient) | errors).items()})
-    with (HERE / "results.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(HERE / "results.csv", rows)
     (HERE / "figures").mkdir(exist_ok=True)
     save_sheet(phantom_sheet(truth, estimates, patient.grid, title="First patient"), HERE / "figures" / "comparison.png", dpi=70)
     print(f"{len(rows)} methods; wrote {HERE / 'results.csv'} and {HERE / 'figures'}")

@@ -38,7 +38,8 @@ DEFAULTS = {"anatomies": ["digital_900000", "digital_900001", "lu177_dotatate_pa
 def main() -> None:
     """Tune, draw, score, write, print."""
     options = OmegaConf.merge(DEFAULTS, OmegaConf.from_dotlist(sys.argv[1:]))
-    common = ["+benchmark=sim_v1_coarse", "checkpoint=null", "output_dir=none"]
+    alone = ["candidates.diffusion.estimator_share=0", "candidates.diffusion.em_steps=0"]  # nothing else that brings samples to the counts
+    common = ["+benchmark=sim_v1_coarse", "checkpoint=null", "output_dir=none", *alone]
     methods, rows = {}, []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         for name in ("none", "em"):

@@ -20,6 +20,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from scipy import stats
 
+from planar3d.results import write_csv
+
 HERE = Path(__file__).parent
 LEVELS = (0.5, 0.9, 0.95)
 SOFT = {"body", "muscle", "fat", "skin", "background"}
@@ -37,10 +39,7 @@ def main() -> None:
     print_table(table)
     print_errors(folder, organs)
     print_lesions(lesions)
-    with (HERE / "calibration.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
+    write_csv(HERE / "calibration.csv", table)
     draw(organs, HERE / "figures" / "ranks.png")
 
 
