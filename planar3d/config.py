@@ -42,7 +42,7 @@ __all__ = [
     "open_diffusion",
     "open_patient",
     "open_unet",
-    "trained_camera",
+    "trained_cameras",
     "trained_spacing_mm",
     "wrong_input",
 ]
@@ -275,11 +275,13 @@ def trained_spacing_mm(checkpoint: str) -> float | None:
     return None if spacing is None else float(spacing)
 
 
-def trained_camera(checkpoint: str) -> tuple[str, str] | None:
-    """Camera and isotope that the network of a weights file was trained for; None where the file does not say."""
-    camera = load_config(checkpoint).get("camera") or {}
-    name, isotope = camera.get("name"), camera.get("isotope")
-    return None if name is None or isotope is None else (str(name), str(isotope))
+def trained_cameras(checkpoint: str) -> list[tuple[str, str]]:
+    """Cameras and isotopes that the network of a weights file was trained for, its own first; none where the file does not say."""
+    config = load_config(checkpoint)
+    simulators = (config.get("data") or {}).get("training_simulators") or {}
+    cameras = [config.get("camera"), *(simulator.get("camera") for simulator in simulators.values())]
+    pairs = [(str(c["name"]), str(c["isotope"])) for c in cameras if c and c.get("name") and c.get("isotope")]
+    return list(dict.fromkeys(pairs))
 
 
 def is_ours(node: Any) -> bool:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from planar3d.anatomy.patient import Patient
-from planar3d.config import checkpoint_of, trained_camera, trained_spacing_mm
+from planar3d.config import checkpoint_of, trained_cameras, trained_spacing_mm
 from planar3d.io import PlanarImage, read_planar
 from planar3d.measurement import camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
@@ -78,11 +78,11 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
         image: The acquisition.
     """
     weights = checkpoint_of(cfg)
-    trained = None if weights is None else trained_camera(weights)
-    if trained is not None and trained != (image.camera, image.isotope):
+    trained = [] if weights is None else trained_cameras(weights)
+    if trained and (image.camera, image.isotope) not in trained:
         text = (
-            f"The network was trained for {' and '.join(trained)}, the image is of {image.camera} and {image.isotope}: be careful, "
-            "standard errors may be too small"
+            f"The network was trained for {'; '.join(f'{camera} and {isotope}' for camera, isotope in trained)}, the image is of "
+            f"{image.camera} and {image.isotope}: be careful, standard errors may be too small"
         )
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
-from planar3d.config import CONFIG_DIR, open_patient, wrong_input
+from planar3d.config import CONFIG_DIR, open_patient, trained_cameras, wrong_input
 from planar3d.grid import Grid
+from planar3d.io import PlanarImage
+from planar3d.measured import tell_of_other_training
+from planar3d.models.checkpoint import save_weights
 from planar3d.results import output_folder
 
 
@@ -102,3 +106,26 @@ def test_configuration_kept_with_results_names_no_file_of_the_patient(tmp_path: 
     assert kept.model.label_scheme == "totalsegmentator_v1"
     assert kept.patient.label_scheme == "auto"
     assert kept.benchmark.patients[0].label_scheme == {1: "liver"}
+
+
+def test_a_network_says_every_camera_that_it_was_trained_for(tmp_path: Path) -> None:
+    siemens = {"name": "siemens-melp", "isotope": "Lu-177"}
+    simulators = {"psma": {"camera": siemens}, "iodine": {"camera": {"name": "siemens-he", "isotope": "I-131"}}}
+    config = {"camera": siemens, "data": {"training_simulators": simulators}}
+    weights = tmp_path / "weights.safetensors"
+    save_weights(weights, torch.nn.Linear(1, 1), config)
+    assert trained_cameras(str(weights)) == [("siemens-melp", "Lu-177"), ("siemens-he", "I-131")]
+    save_weights(weights, torch.nn.Linear(1, 1), {"data": {"training_simulators": None}})
+    assert trained_cameras(str(weights)) == []
+
+
+@pytest.mark.parametrize(("camera", "isotope", "told"), [("siemens-melp", "Lu-177", ""), ("siemens-he", "Lu-177", "be careful")])
+def test_an_image_of_another_camera_than_those_of_the_training_is_told(
+    camera: str, isotope: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = PlanarImage(
+        views=torch.ones(1, 2, 4, 4), pixel_mm=(8.0, 8.0), origin_mm=(0.0, 0.0), isotope=isotope, camera=camera, dwell_time_s=60.0
+    )
+    tell_of_other_training(OmegaConf.create({"checkpoint": "unet_population_8mm"}), image)
+    printed = capsys.readouterr().out
+    assert (told in printed) if told else not printed

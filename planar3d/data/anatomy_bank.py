@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,25 +23,25 @@ class AnatomyBank:
 
     Attributes:
         grid: The common grid; its middle is the middle of every patient.
-        mu_map: Linear attenuation at one energy, ``(n, 1, x, y, z)`` [1/mm].
+        mu_maps: Linear attenuation at each energy [keV], ``(n, 1, x, y, z)`` [1/mm].
         labels: Organ ids, ``(n, 1, x, y, z)``.
         poor_labels: The same without `planar3d.organs.ABSENT_IN_POOR_SEGMENTATION`.
         pet: Pre-therapy PET of every patient, of any unit, ``(n, 1, x, y, z)``; None where they have none.
     """
 
     grid: Grid
-    mu_map: Float[Tensor, "n 1 x y z"]
+    mu_maps: Mapping[float, Float[Tensor, "n 1 x y z"]]
     labels: Integer[Tensor, "n 1 x y z"]
     poor_labels: Integer[Tensor, "n 1 x y z"]
     pet: Float[Tensor, "n 1 x y z"] | None = None
 
     @classmethod
-    def from_patients(cls, patients: Sequence[Patient], *, energy_kev: float) -> AnatomyBank:
+    def from_patients(cls, patients: Sequence[Patient], *, energies_kev: Iterable[float]) -> AnatomyBank:
         """Collect patients.
 
         Args:
             patients: At least one; all of one voxel spacing.
-            energy_kev: Energy of the mu-map [keV].
+            energies_kev: Energies of the mu-maps [keV].
 
         Raises:
             ValueError: There is no patient, the spacings differ, or only some have a PET.
@@ -53,7 +53,7 @@ class AnatomyBank:
             raise ValueError(f"patients must share one voxel spacing, got {sorted(spacings)} mm; give all the same spacing_mm")
         nx, ny, nz = (max(p.grid.shape[axis] for p in patients) for axis in range(3))
         grid = Grid.centred((nx, ny, nz), patients[0].grid.spacing_mm, patients[0].grid.centre_mm)
-        mu_maps = [_padded(p.mu_map(energy_kev), grid.shape) for p in patients]
+        mu_maps = {e: torch.stack([_padded(p.mu_map(e), grid.shape) for p in patients]) for e in energies_kev}
         labels = [_padded(p.labels.to(torch.uint8), grid.shape) for p in patients]
         poor = [_padded(p.without(ABSENT_IN_POOR_SEGMENTATION).labels.to(torch.uint8), grid.shape) for p in patients]
         pets = [_padded(p.pet, grid.shape) for p in patients if p.pet is not None]
@@ -63,12 +63,12 @@ class AnatomyBank:
                 f"all patients must have a PET, or none; {', '.join(without)} have none: give theirs, or leave out the others'"
             )
         return cls(
-            grid=grid, mu_map=torch.stack(mu_maps), labels=torch.stack(labels), poor_labels=torch.stack(poor),
+            grid=grid, mu_maps=mu_maps, labels=torch.stack(labels), poor_labels=torch.stack(poor),
             pet=torch.stack(pets) if pets else None,
         )  # fmt: skip
 
     def __len__(self) -> int:
-        return len(self.mu_map)
+        return len(self.labels)
 
     def to(self, device: torch.device | str) -> AnatomyBank:
         """The same bank on another device."""
@@ -91,15 +91,21 @@ class AnatomyBank:
 
     def _with_each(self, change: Callable[[Tensor], Tensor]) -> AnatomyBank:
         """The same bank with each of its volumes changed alike."""
-        names = ("mu_map", "labels", "poor_labels", "pet")
-        return replace(self, **{name: change(getattr(self, name)) for name in names if getattr(self, name) is not None})
+        return replace(
+            self,
+            mu_maps={energy: change(mu_map) for energy, mu_map in self.mu_maps.items()},
+            labels=change(self.labels),
+            poor_labels=change(self.poor_labels),
+            pet=None if self.pet is None else change(self.pet),
+        )
 
-    def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"]) -> tuple[LabelMap, LabelMap, Volume]:
+    def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"], *, energy_kev: float) -> tuple[LabelMap, LabelMap, Volume]:
         """Anatomies for a batch.
 
         Args:
             index: Which anatomy each sample has, ``(b,)``.
             poor: Whether the labels given lack what a poorer segmentation lacks, ``(b,)``.
+            energy_kev: Energy of the mu-map, one of those of the bank [keV].
 
         Returns:
             Labels, labels given, and mu-map [1/mm], each ``(b, 1, x, y, z)``.
@@ -107,7 +113,7 @@ class AnatomyBank:
         index, poor = index.to(self.labels.device), poor.to(self.labels.device)
         labels = self.labels[index].long()
         given = torch.where(poor.view(-1, 1, 1, 1, 1), self.poor_labels[index].long(), labels)
-        return labels, given, self.mu_map[index]
+        return labels, given, self.mu_maps[energy_kev][index]
 
     def pets(self, index: Integer[Tensor, " b"]) -> Volume | None:
         """PET of each sample of a batch, ``(b, 1, x, y, z)``; None where the patients have none.

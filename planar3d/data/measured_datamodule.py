@@ -86,7 +86,8 @@ class MeasuredDataModule(PhantomDataModule):
         """Take the anatomy of the problem; once."""
         if not self._banks:
             given = self.problem
-            bank = AnatomyBank(grid=given.grid, mu_map=given.mu_map, labels=given.labels, poor_labels=given.labels, pet=self.pet)
+            mu_maps = {self.simulator.camera.energy_kev: given.mu_map}
+            bank = AnatomyBank(grid=given.grid, mu_maps=mu_maps, labels=given.labels, poor_labels=given.labels, pet=self.pet)
             self._banks = {True: bank, False: bank}
 
     @property

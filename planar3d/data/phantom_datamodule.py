@@ -91,9 +91,6 @@ class PhantomDataModule(LightningDataModule):
         for name, share in (("poor_share", poor_share), ("outlined_share", outlined_share)):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {share}")
-        energies = {s.camera.energy_kev for s in (simulator, *(training_simulators or {}).values())}
-        if len(energies) > 1:
-            raise ValueError(f"the cameras must image one energy, got {sorted(energies)} keV; train a network for each")
         self.simulator = simulator
         self.patients = patients
         self.validation_patients = validation_patients
@@ -110,10 +107,12 @@ class PhantomDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Render the anatomies; once."""
         if not self._banks:
-            energy_kev = self.simulator.camera.energy_kev
-            training = AnatomyBank.from_patients(_made(self.patients), energy_kev=energy_kev)
+            energies = {s.camera.energy_kev for s in (self.simulator, *(self.training_simulators or {}).values())}
+            training = AnatomyBank.from_patients(_made(self.patients), energies_kev=energies)
             others = self.validation_patients
-            validation = training if others is None else AnatomyBank.from_patients(_made(others), energy_kev=energy_kev)
+            validation = (
+                training if others is None else AnatomyBank.from_patients(_made(others), energies_kev=[self.simulator.camera.energy_kev])
+            )
             self._banks = {True: training, False: validation}
 
     def train_dataloader(self) -> IndexBatches:
@@ -144,7 +143,7 @@ class PhantomDataModule(LightningDataModule):
         simulator = self.simulator
         if training:
             simulator, bank = self._shared(_hash(self.seed, epoch, int(index[0]), 3), bank)
-        labels, given, mu_map = bank.select(keys.anatomy, keys.poor)
+        labels, given, mu_map = bank.select(keys.anatomy, keys.poor, energy_kev=simulator.camera.energy_kev)
         pet = bank.pets(keys.anatomy)
         outlined = keys.outlined if keys.outlined.any() else None
         with torch.no_grad():

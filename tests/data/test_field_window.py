@@ -50,11 +50,11 @@ def test_useless_windows_are_told(options: dict[str, tuple[int, ...]], told: str
 
 
 def test_a_part_of_a_bank_lies_where_it_did(patients: list[Patient]) -> None:
-    bank = AnatomyBank.from_patients(patients, energy_kev=208.0)
+    bank = AnatomyBank.from_patients(patients, energies_kev=[208.0])
     part = bank.window(slice(3, 13), slice(2, 9))
     assert part.grid.shape == (10, 11, 7)
     assert torch.equal(part.labels, bank.labels[..., 3:13, :, 2:9])
-    assert torch.equal(part.mu_map, bank.mu_map[..., 3:13, :, 2:9])
+    assert torch.equal(part.mu_maps[208.0], bank.mu_maps[208.0][..., 3:13, :, 2:9])
     first, voxel = torch.tensor([3.0, 0.0, 2.0]), torch.tensor(bank.grid.spacing_mm)
     torch.testing.assert_close(torch.tensor(part.grid.origin_mm), torch.tensor(bank.grid.origin_mm) + first * voxel)
 
@@ -85,8 +85,16 @@ def test_training_takes_each_of_its_simulators_and_validation_its_own(make_data:
     assert torch.equal(data.synthesise(index, epoch=None).truth.views, plain.synthesise(index, epoch=None).truth.views)
 
 
-def test_cameras_of_different_energies_are_told(simulator: PlanarSimulator, patients: list[Patient]) -> None:
+def test_cameras_of_different_energies_see_the_attenuation_of_theirs(simulator: PlanarSimulator, patients: list[Patient]) -> None:
     camera = GammaCamera.from_name("siemens-melp", isotope="Lu-177", energy_kev=113.0, dwell_time_s=240.0, scatter=False)
-    other = PlanarSimulator(camera=camera, synthesizer=simulator.synthesizer)
-    with pytest.raises(ValueError, match="must image one energy"):
-        PhantomDataModule(simulator=simulator, patients=patients, training_simulators={"other": other})
+    low = PlanarSimulator(camera=camera, synthesizer=simulator.synthesizer)
+    data = PhantomDataModule(simulator=simulator, patients=patients, training_simulators={"low": low, "high": simulator})
+    data.setup("fit")
+    seen = {}
+    for index in range(12):
+        problem = data.synthesise(torch.tensor([index]), epoch=0).problem
+        seen[problem.camera.energy_kev] = float(problem.mu_map.max())
+    at = {s.camera.energy_kev: max(float(p.mu_map(s.camera.energy_kev).max()) for p in patients) for s in (low, simulator)}
+    assert seen.keys() == at.keys()
+    assert seen == {energy: pytest.approx(highest, rel=0.2) for energy, highest in at.items()}
+    assert seen[low.camera.energy_kev] > 1.1 * seen[simulator.camera.energy_kev]
