@@ -39,6 +39,7 @@ LEARNED = ("unet", "diffusion")
 ANATOMIES = ("digital_900000", "digital_900001", "digital_900002", "digital_900003")
 CASES = 4
 SMALLEST_ML = 20.0
+MUCH = 0.01  # of the activity in the field
 NOT_ORGANS = {organ_id(name) for name in (*GROUPS["soft_tissue"], *LESIONS, "background")}
 SHOWN = {"all": ORGANS, "liver": ("liver",), "spleen": ("spleen",), "kidneys": GROUPS["kidneys"]}
 
@@ -102,6 +103,7 @@ def organ_rows(posterior: Posterior, problem: PlanarProblem, truth: BenchmarkCas
         for o in range(len(ORGANS)):
             if o not in NOT_ORGANS and volume[k, o] >= SMALLEST_ML and true[k, o] > 0:
                 case = {"case": k, "poor_labels": truth.poor_labels[k], "organ": ORGANS[o], "volume_ml": float(volume[k, o])}
+                case["share"] = float(true[k, o] / true[k].sum())
                 found = (a.activity_bq[k, place[o]] for a, place in zip((stated, summed), places, strict=True))
                 errors = (float(a / true[k, o] - 1) for a in found)
                 sigma = None if stated.standard_error_bq is None else float(stated.standard_error_bq[k, places[0][o]] / true[k, o])
@@ -122,7 +124,12 @@ def tell(organs: list[Row], maps: list[Row]) -> None:
             told = "" if column == "error" else ", summed over masks"
             print(f"| `{method}`{told} | " + " | ".join([*(f"{float(s.mean()):.3f}" for s in scores), *cells]) + " |")
         for method in METHODS:
-            mine = [row for row in organs if row["patient"] == lies and row["method"] == method and row["standard_error"] is not None]
+            mine = [row for row in organs if row["patient"] == lies and row["method"] == method]
+            for least, told in ((0.0, "all organs"), (MUCH, f"those with at least {100 * MUCH:.0f} % of the activity")):
+                errors = torch.tensor([row["error"] for row in mine if row["share"] >= least]).abs()
+                median, tenth = (100 * float(errors.quantile(q)) for q in (0.5, 0.9))
+                print(f"{method}, {told} ({len(errors)}): median {median:.1f} %, 90th percentile {tenth:.1f} %")
+            mine = [row for row in mine if row["standard_error"] is not None]
             if mine:
                 error, sigma = (torch.tensor([row[c] for row in mine]) for c in ("error", "standard_error"))
                 held = interval_coverage(1.0 + error, sigma, torch.ones_like(error))
