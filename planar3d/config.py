@@ -19,6 +19,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -71,6 +72,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             try:
                 with _exit_on_wrong_input():
                     _require_given(cfg)
+                    _require_own_folders()
                     task(cfg)
             finally:
                 # Hydra makes its folder before the task runs, which may have failed or written elsewhere
@@ -95,6 +97,13 @@ def _require_given(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise ValueError(f"{' and '.join(missing)} must be given; add {missing[0]}=... to the command")
+
+
+def _require_own_folders() -> None:
+    """Raise if the jobs of a sweep were given one folder, in which each would overwrite what the last one wrote."""
+    config = HydraConfig.get()
+    if config.mode == RunMode.MULTIRUN and any(o.startswith("output_dir=") and "${" not in o for o in config.overrides.task):
+        raise ValueError("output_dir would be the same folder for every job of the sweep; give hydra.sweep.dir=... instead")
 
 
 @contextmanager
@@ -280,8 +289,7 @@ def trained_cameras(checkpoint: str) -> list[tuple[str, str]]:
     config = load_config(checkpoint)
     simulators = (config.get("data") or {}).get("training_simulators") or {}
     cameras = [config.get("camera"), *(simulator.get("camera") for simulator in simulators.values())]
-    pairs = [(str(c["name"]), str(c["isotope"])) for c in cameras if c and c.get("name") and c.get("isotope")]
-    return list(dict.fromkeys(pairs))
+    return list(dict.fromkeys((str(c["name"]), str(c["isotope"])) for c in cameras if c and c.get("name") and c.get("isotope")))
 
 
 def is_ours(node: Any) -> bool:

@@ -93,3 +93,12 @@ def test_a_job_that_failed_leaves_no_overrides(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_sweep_is_told(fails: Callable[..., str], tmp_path: Path) -> None:
     assert "holds no job of a sweep" in fails("ablation", f"folder={tmp_path / 'nowhere'}")
     assert "folder must be given" in fails("ablation")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_folder_for_all_jobs_of_a_sweep_is_told(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("evaluate", "+ablation=mu_error", *SMALL, "output_dir=mine")
+    assert ended.value.code == 2
+    assert "give hydra.sweep.dir" in capsys.readouterr().err
+    assert not (tmp_path / "mine").exists()
