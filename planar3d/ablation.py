@@ -21,8 +21,9 @@ from rich.console import Console
 
 from planar3d.callbacks.dashboard import log_sweep
 from planar3d.config import command
+from planar3d.io.csv_rows import write_csv
 from planar3d.io.whole_file import whole_file
-from planar3d.results import announce, without_paths, write_csv
+from planar3d.results import announce, without_paths
 
 __all__ = ["GatherSweep", "gather", "main"]
 
@@ -96,8 +97,7 @@ def gather(folder: str | Path, output_dir: str | Path | None = None) -> list[dic
             rows += [made | row for row in csv.DictReader(stream)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     rows = [dict.fromkeys(columns, "") | row for row in rows]
-    with whole_file(Path(output_dir or folder) / TABLE) as partial:
-        write_csv(partial, rows)
+    write_csv(Path(output_dir or folder) / TABLE, rows)
     return rows
 
 

@@ -102,7 +102,7 @@ def _require_given(cfg: DictConfig) -> None:
 def _require_own_folders() -> None:
     """Raise if the jobs of a sweep were given one folder, in which each would overwrite what the last one wrote."""
     config = HydraConfig.get()
-    if config.mode == RunMode.MULTIRUN and any(o.startswith("output_dir=") and "${" not in o for o in config.overrides.task):
+    if config.mode == RunMode.MULTIRUN and any(o.lstrip("+").startswith("output_dir=") and "${" not in o for o in config.overrides.task):
         raise ValueError("output_dir would be the same folder for every job of the sweep; give hydra.sweep.dir=... instead")
 
 

@@ -21,10 +21,11 @@ from rich.table import Table
 
 from planar3d.benchmark import Benchmark, BenchmarkCases
 from planar3d.config import command
+from planar3d.io.csv_rows import write_csv
 from planar3d.metrics import bootstrap_mean, paired_difference
 from planar3d.metrics.matched_resolution import fitted_width
 from planar3d.reconstruction.posterior import Posterior
-from planar3d.results import announce, output_folder, stages, write_csv
+from planar3d.results import announce, output_folder, stages
 from planar3d.scoring import score
 
 __all__ = ["main", "summarise"]

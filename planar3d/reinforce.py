@@ -19,13 +19,14 @@ from rich.console import Console
 
 from planar3d.config import command, is_ours
 from planar3d.data.measured_datamodule import MeasuredDataModule
+from planar3d.io.csv_rows import write_csv
 from planar3d.measured import MeasuredPatient, open_measured
 from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_weights, weights_dtype
 from planar3d.models.diffusion_module import DiffusionModule
 from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.models.reward import RewardStep
 from planar3d.reinforcement import ReinforcementRound, reinforce
-from planar3d.results import announce, output_folder, stages, without_paths, write_csv
+from planar3d.results import announce, output_folder, stages, without_paths
 
 __all__ = ["main"]
 

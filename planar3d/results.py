@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from planar3d.anatomy.labels import SCHEMES
 from planar3d.models.checkpoint import shipped_weights
 
-__all__ = ["announce", "output_folder", "remove_empty", "stages", "without_paths", "write_csv"]
+__all__ = ["announce", "output_folder", "remove_empty", "stages", "without_paths"]
 
 _PATHS = {
     "ct",
@@ -122,19 +121,6 @@ def stages(total: int) -> Iterator[Callable[[str], None]]:
             begun += 1
 
         yield stage
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, numbers to six digits; what a row lacks stays empty.
-
-    Args:
-        path: The file.
-        rows: At least one.
-    """
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in rows)
 
 
 def announce(path: str | Path) -> None:

@@ -22,11 +22,11 @@ from torch import nn
 
 from planar3d.callbacks.dashboard import close_loggers, log_run
 from planar3d.config import command
-from planar3d.io.whole_file import whole_file
+from planar3d.io.csv_rows import write_csv
 from planar3d.models.checkpoint import load_checkpoint_into, save_weights, weights_dtype
 from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.nn.posterior_net import PosteriorNet
-from planar3d.results import announce, without_paths, write_csv
+from planar3d.results import announce, without_paths
 
 __all__ = ["main", "train"]
 
@@ -98,8 +98,7 @@ def _write_summary(path: Path, before: Mapping[str, float], after: Mapping[str, 
     """Every metric of the validation before and after training, and the time taken [s]; whole or not at all."""
     rows = [{"metric": name, "before": f"{before[name]:.6g}", "after": f"{value:.6g}"} for name, value in after.items() if name in before]
     rows.append({"metric": "seconds", "before": "0", "after": f"{seconds:.6g}"})
-    with whole_file(path) as partial:
-        write_csv(partial, rows)
+    write_csv(path, rows)
 
 
 def _estimator(model: ReconstructionModule) -> nn.Module:

@@ -96,9 +96,10 @@ def test_a_folder_that_is_no_sweep_is_told(fails: Callable[..., str], tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_one_folder_for_all_jobs_of_a_sweep_is_told(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["output_dir", "++output_dir"])
+def test_one_folder_for_all_jobs_of_a_sweep_is_told(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        run("evaluate", "+ablation=mu_error", *SMALL, "output_dir=mine")
+        run("evaluate", "+ablation=mu_error", *SMALL, f"{key}=mine")
     assert ended.value.code == 2
     assert "give hydra.sweep.dir" in capsys.readouterr().err
     assert not (tmp_path / "mine").exists()

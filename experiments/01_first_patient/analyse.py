@@ -17,8 +17,8 @@ from torch import Tensor
 
 from planar3d.anatomy.patient import Patient
 from planar3d.anatomy.reading import read_volume, resample
+from planar3d.io import write_csv
 from planar3d.metrics.image import nmae, ssim3d
-from planar3d.results import write_csv
 from planar3d.units import BQ_PER_MBQ
 from planar3d.visualization import phantom_sheet, save_sheet
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from planar3d.config import CONFIG_DIR
+from planar3d.io import write_csv
 
 HERE = Path(__file__).parent
 PATIENTS = 2000
@@ -58,10 +58,7 @@ def main() -> None:
         rows.append(row("uptake", f"median, {name}", float(unit[there].median()) / base, factor))
     rows.append(row("uptake", "log-sd of all", float(unit[in_use].log().std()), math.hypot(tissue.log_sd, tissue.organ_log_sd)))
 
-    with (HERE / "lesions.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(HERE / "lesions.csv", rows)
     print("| what | | drawn | stated |\n|---|---|---|---|")
     for r in rows:
         print(f"| {r['quantity']} | {r['statistic']} | {r['drawn']:.4g} | {r['stated']} |")

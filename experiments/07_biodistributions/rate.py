@@ -7,7 +7,6 @@ counts; beside them a forward and backward pass of the default network on the sa
 
 from __future__ import annotations
 
-import csv
 import resource
 import statistics
 import sys
@@ -24,6 +23,7 @@ from planar3d.anatomy.patient import Patient
 from planar3d.config import CONFIG_DIR
 from planar3d.data.anatomy_bank import AnatomyBank
 from planar3d.grid import Grid
+from planar3d.io import write_csv
 from planar3d.simulation import PlanarSimulator
 
 HERE = Path(__file__).parent
@@ -72,11 +72,7 @@ def main() -> None:
     if DEVICE == "cuda":
         print(f"memory of the GPU at most {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
     print(f"network, forward and backward: {1e3 * network_s():.0f} ms per sample")
-    path = HERE / (f"rate_{threads}_threads.csv" if DEVICE == "cpu" else "rate_cuda.csv")
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(HERE / (f"rate_{threads}_threads.csv" if DEVICE == "cpu" else "rate_cuda.csv"), rows)
 
 
 def network_s(batch: int = 4) -> float:

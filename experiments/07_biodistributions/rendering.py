@@ -7,13 +7,13 @@ filling do to totals.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from planar3d.anatomy.digital import digital_patient
+from planar3d.io import write_csv
 from planar3d.organs import organ_id
 from planar3d.phantom import (
     Biodistribution,
@@ -77,10 +77,7 @@ def main() -> None:
                     inside = anatomy[0] == organ_id(name)
                     there = (moved.imaged_labels == organ_id(name)).flatten(1).sum(dim=1)
                     note(f"volume, deformation: {name}", there / inside.sum())
-    with (HERE / "rendering.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(HERE / "rendering.csv", rows)
     print("| grid, mm | what | mean | lowest | highest |\n|---|---|---|---|---|")
     for r in rows:
         print(f"| {r['spacing_mm']} | {r['what']} | {r['mean']:.4f} | {r['lowest']:.4f} | {r['highest']:.4f} |")

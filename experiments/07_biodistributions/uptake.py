@@ -7,7 +7,6 @@ at 24 h with its median half-time, and ``sqrt(s^2 + var(ln g(t)))`` with the spr
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from planar3d.config import CONFIG_DIR
+from planar3d.io import write_csv
 from planar3d.organs import organ_id
 from planar3d.phantom import PhantomRecord, PhantomSynthesizer
 from planar3d.phantom.tissue_uptake import TissueUptake
@@ -59,10 +59,7 @@ def main() -> None:
         for hours in HOURS:
             few, lots = (shares(s, r, name, hours) for s, r in ((synthesizer, record), (many, wide)))
             rows.append(compare(row_of(synthesizer, name), name, hours, few, lots))
-    with (HERE / "shares.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(HERE / "shares.csv", rows)
     print(markdown(rows))
     draw(rows)
 

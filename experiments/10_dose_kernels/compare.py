@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from planar3d.dosimetry.constants import GRAMS_PER_KG, JOULES_PER_KEV
 from planar3d.dosimetry.emissions import Emissions
 from planar3d.dosimetry.kernel import VoxelKernel, unfolded, voxel_kernel
+from planar3d.io import write_csv
 from planar3d.units import BQ_PER_MBQ, MM3_PER_ML
 
 HERE = Path(__file__).parent
@@ -53,10 +53,7 @@ def main() -> None:
         betas = sum(b.mean_kev * b.yield_per_decay for b in emissions.betas)
         others = emissions.electron_kev - betas
         print(f"{name}: beta {betas:.1f} keV, other electrons {others:.1f} keV, photons {emissions.photon_kev:.1f} keV")
-    with (HERE / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(HERE / "results.csv", rows)
     print(f"wrote {HERE / 'results.csv'}")
 
 

@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from planar3d.benchmark import BenchmarkCases
 from planar3d.config import CONFIG_DIR
 from planar3d.data.measured_datamodule import CORRECTIONS, MeasuredDataModule
+from planar3d.io import write_csv
 from planar3d.metrics import bootstrap_mean, paired_difference
 from planar3d.models.precision import best_precision
 from planar3d.models.reconstruction_module import ReconstructionModule
@@ -34,7 +35,6 @@ from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reinforce import open_model
 from planar3d.reinforcement import SEEDS_APART, reinforce
-from planar3d.results import write_csv
 from planar3d.scoring import score
 
 HERE = Path(__file__).parent

@@ -22,12 +22,12 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from planar3d.config import CONFIG_DIR
+from planar3d.io import write_csv
 from planar3d.metrics import poisson_deviance
 from planar3d.models.reward import RewardTuning
 from planar3d.reconstruction import PlanarProblem
 from planar3d.reconstruction.diffusion import DiffusionReconstruction
 from planar3d.reconstruction.posterior import Posterior
-from planar3d.results import write_csv
 from planar3d.scoring import score
 
 HERE = Path(__file__).parent

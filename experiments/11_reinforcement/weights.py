@@ -22,13 +22,13 @@ from torch import Tensor
 
 from planar3d.config import CONFIG_DIR
 from planar3d.data.measured_datamodule import MeasuredDataModule
+from planar3d.io import write_csv
 from planar3d.organs import organ_id
 from planar3d.phantom.organ_share import OrganShares
 from planar3d.phantom.proposal import effective_share
 from planar3d.phantom.share_likelihood import ShareLikelihood
 from planar3d.reconstruction.organ_estimate import OrganEstimate
 from planar3d.reinforcement import INFLATIONS
-from planar3d.results import write_csv
 
 HERE = Path(__file__).parent
 JUDGED = ("liver", "spleen", "kidney_left", "kidney_right", "small_bowel", "urinary_bladder")

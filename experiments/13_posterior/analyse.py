@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from planar3d.results import write_csv
+from planar3d.io import write_csv
 
 HERE = Path(__file__).parent
 LEVELS = (0.5, 0.9, 0.95)

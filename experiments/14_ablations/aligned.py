@@ -18,9 +18,9 @@ from hydra.utils import instantiate
 
 from planar3d.benchmark import Benchmark, BenchmarkCases
 from planar3d.config import CONFIG_DIR
+from planar3d.io import write_csv
 from planar3d.metrics import bootstrap_mean, paired_difference
 from planar3d.reconstruction import PlanarProblem
-from planar3d.results import write_csv
 from planar3d.scoring import score
 
 METHODS = ("qplanar", "qplanar_em", "unet")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from planar3d.io import write_csv
 from planar3d.organs import GROUPS
 
 HERE = Path(__file__).parent
@@ -43,10 +44,7 @@ def main() -> None:
     print(means(cases))
     table = [row for method in dict.fromkeys(r["method"] for r in organs) for row in errors([r for r in organs if r["method"] == method])]
     print(markdown(table))
-    with (HERE / "organs.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
+    write_csv(HERE / "organs.csv", table)
 
 
 def means(cases: Sequence[Row]) -> str:

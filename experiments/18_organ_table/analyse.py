@@ -24,6 +24,7 @@ from torch import Tensor
 
 from planar3d.benchmark import Benchmark, BenchmarkCases
 from planar3d.config import CONFIG_DIR
+from planar3d.io import write_csv
 from planar3d.metrics import interval_coverage, nmae, ssim3d
 from planar3d.metrics.calibration import LEVELS
 from planar3d.organ_sums import organ_sums
@@ -31,7 +32,6 @@ from planar3d.organs import GROUPS, LESIONS, ORGANS, organ_id
 from planar3d.reconstruction import PlanarProblem
 from planar3d.reconstruction.partial_volume import read_organs
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
-from planar3d.results import write_csv
 
 HERE = Path(__file__).parent
 METHODS = ("conjugate_view", "qplanar", "qplanar_em", "unet", "diffusion")
@@ -129,9 +129,9 @@ def tell(organs: list[Row], maps: list[Row]) -> None:
                 errors = torch.tensor([row["error"] for row in mine if row["share"] >= least]).abs()
                 median, tenth = (100 * float(errors.quantile(q)) for q in (0.5, 0.9))
                 print(f"{method}, {told} ({len(errors)}): median {median:.1f} %, 90th percentile {tenth:.1f} %")
-            mine = [row for row in mine if row["standard_error"] is not None]
-            if mine:
-                error, sigma = (torch.tensor([row[c] for row in mine]) for c in ("error", "standard_error"))
+            stated = [row for row in mine if row["standard_error"] is not None]
+            if stated:
+                error, sigma = (torch.tensor([row[c] for row in stated]) for c in ("error", "standard_error"))
                 held = interval_coverage(1.0 + error, sigma, torch.ones_like(error))
                 told = ", ".join(f"{100 * level:.0f} %: {100 * float(share):.0f} %" for level, share in zip(LEVELS, held, strict=True))
                 print(f"intervals of {method} that hold the truth, {told}")

@@ -12,7 +12,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from planar3d.results import write_csv
+from planar3d.io import write_csv
 
 HERE = Path(__file__).parent
 COLUMNS = ("nmae", "ssim_body", "organ_error", "total_error", "lesion_recovery", "lesion_activity_recovery", "coverage_90")

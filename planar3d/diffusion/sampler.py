@@ -21,12 +21,12 @@ from planar3d.shapes import Volume
 __all__ = ["Sampler", "edm_solver"]
 
 
-def edm_solver(*, sigma_min: float = 0.02, sigma_max: float = 20.0, rho: float = 7.0) -> Any:
+def edm_solver(*, sigma_min: float = 0.02, sigma_max: float = 3.0, rho: float = 7.0) -> Any:
     """The multistep solver of second order (Lu et al. 2022, arXiv:2211.01095) on the schedule of Karras et al.
 
     Args:
         sigma_min: Lowest noise level before none.
-        sigma_max: Highest noise level.
+        sigma_max: Highest noise level, far above the spread of the estimate that samples start from.
         rho: Crowds the levels towards the low end.
     """
     from diffusers.schedulers.scheduling_edm_dpmsolver_multistep import EDMDPMSolverMultistepScheduler

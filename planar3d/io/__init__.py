@@ -1,5 +1,6 @@
 """Images in and out. What is flipped between file and patient coordinates is flipped here."""
 
+from planar3d.io.csv_rows import write_csv
 from planar3d.io.metadata import parse_metadata
 from planar3d.io.nifti import write_planar_nifti
 from planar3d.io.planar_image import PlanarImage
@@ -17,6 +18,7 @@ __all__ = [
     "rebin_rows",
     "resample_to",
     "whole_file",
+    "write_csv",
     "write_planar_nifti",
     "write_volume",
 ]

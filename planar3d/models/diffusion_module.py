@@ -24,6 +24,7 @@ from planar3d.nn.denoiser import PreconditionedDenoiser
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.reconstruction.conditional_denoiser import Condition
 from planar3d.reconstruction.diffusion import draw_samples, posterior_of_samples
+from planar3d.reconstruction.ensemble import about_both
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
 from planar3d.reconstruction.posterior import Posterior
@@ -49,6 +50,8 @@ class DiffusionModule(ReconstructionModule):
         noise: The noise to learn on.
         levels: Its levels.
         sampler: Draws samples for `reconstruct`.
+        estimator_share: Weight of the estimate in the mean of those samples, and
+        em_steps: EM steps that follow, as `planar3d.reconstruction.DiffusionReconstruction` takes them.
         passes: How often the estimator goes over its estimate.
         spread: Weight of the loss of the estimator's spread.
         train_estimator: Whether the estimator is trained along, or stays as it is.
@@ -71,6 +74,8 @@ class DiffusionModule(ReconstructionModule):
         noise: NoiseField | None = None,
         levels: NoiseLevels | None = None,
         sampler: Sampler | None = None,
+        estimator_share: float = 0.0,
+        em_steps: int = 0,
         passes: int = 1,
         spread: float = 0.05,
         train_estimator: bool = True,
@@ -89,6 +94,8 @@ class DiffusionModule(ReconstructionModule):
         self.noise = noise or NoiseField()
         self.levels = levels or NoiseLevels()
         self.sampler = sampler or Sampler()
+        self.estimator_share = estimator_share
+        self.em_steps = em_steps
         self.passes = passes
         self.spread = spread
         self.train_estimator = train_estimator
@@ -107,7 +114,7 @@ class DiffusionModule(ReconstructionModule):
         return posterior_of_samples(self._samples(batch), batch.problem)
 
     def trajectory(self, batch: SolvedProblem) -> tuple[list[tuple[float, Volume]], Tensor]:
-        """Denoised activities of the first sample of each patient along the sampling, and the samples [Bq/mL].
+        """Denoised activities of the first sample of each patient along the sampling, and the samples as `reconstruct` has them [Bq/mL].
 
         Returns:
             Noise levels with ``(b, 1, x, y, z)``, and ``(sample, b, 1, x, y, z)``.
@@ -120,7 +127,8 @@ class DiffusionModule(ReconstructionModule):
         """A few samples of each patient, ``(sample, b, 1, x, y, z)`` [Bq/mL]."""
         with torch.no_grad():
             made = self.estimate(batch.problem)
-            return draw_samples(self.net, made, self.sampler, self.noise, copies=VALIDATION_SAMPLES, seed=self.seed, watch=watch)
+            samples = draw_samples(self.net, made, self.sampler, self.noise, copies=VALIDATION_SAMPLES, seed=self.seed, watch=watch)
+            return about_both(samples, made, share=self.estimator_share, em_steps=self.em_steps)
 
     def training_step(self, batch: SolvedProblem, batch_idx: int) -> Tensor:
         """Loss of a batch."""

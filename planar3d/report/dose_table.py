@@ -5,14 +5,14 @@ Every row names how its figures were found: activity, kinetics and dose. What is
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from planar3d.dosimetry.budget import UncertaintyBudget
+from planar3d.io.csv_rows import write_csv
 from planar3d.io.whole_file import whole_file
 
 __all__ = ["DOSE_UNITS", "DoseRow", "read_mean_doses_gy", "write_dose_table", "write_uncertainty_budget"]
@@ -108,7 +108,7 @@ def write_dose_table(path: str | Path, rows: Sequence[DoseRow], *, head: Mapping
     """
     stem = Path(path)
     sheet, document = stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.json")
-    _write_csv(sheet, [f.name for f in fields(DoseRow)], [asdict(row) for row in rows])
+    write_csv(sheet, [asdict(row) for row in rows])
     content = {**head, "units": DOSE_UNITS, "organs": [asdict(row) for row in rows]}
     with whole_file(document) as partial:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -122,8 +122,7 @@ def write_uncertainty_budget(path: str | Path, budget: UncertaintyBudget) -> Pat
         path: Name that ends in ``.csv``.
         budget: Of the organs.
     """
-    rows = budget.rows()
-    _write_csv(Path(path), list(rows[0]), rows)
+    write_csv(path, budget.rows())
     return Path(path)
 
 
@@ -142,17 +141,3 @@ def read_mean_doses_gy(path: Path) -> dict[str, float]:
         raise ValueError(
             f"{path} is no organ table of a dose; give the organs.json of an earlier cycle, or a table of organ: Gy"
         ) from error
-
-
-def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with their heading."""
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(names))
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: _short(value) for key, value in row.items()})
-
-
-def _short(value: str | int | float | None) -> str:
-    """A cell: six significant digits, empty for what is not known."""
-    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"

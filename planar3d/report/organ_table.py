@@ -6,10 +6,9 @@ Activity of organ k is ``sum_voxels x V`` over its mask unless the method estima
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from planar3d.grid import Grid
+from planar3d.io.csv_rows import write_csv
 from planar3d.io.whole_file import whole_file
 from planar3d.organs import BACKGROUND, organ_name
 from planar3d.shapes import LabelMap, Volume
@@ -112,11 +112,7 @@ def write_organ_table(
     """
     stem = Path(path)
     table, document = stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.json")
-    with whole_file(table) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, ["method", *(f.name for f in fields(OrganRow))])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({"method": method} | {key: _short(value) for key, value in asdict(row).items()})
+    write_csv(table, [{"method": method} | asdict(row) for row in rows])
     head = {"method": method, "isotope": isotope, "reference_time": reference_time, "units": UNITS}
     content = {key: value for key, value in head.items() if value is not None} | {"organs": [asdict(row) for row in rows]}
     with whole_file(document) as partial:
@@ -141,8 +137,3 @@ def _spread(samples: Tensor | None, mask: Tensor, grid: Grid) -> float | None:
     if samples is None or samples.shape[0] < 2:
         return None
     return float((samples * mask).flatten(1).double().sum(dim=1).std()) * grid.voxel_volume_ml
-
-
-def _short(value: str | float | None) -> str:
-    """A cell: six significant digits, empty for what is not known."""
-    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"

@@ -58,7 +58,8 @@ def test_samples_of_a_normal_model_have_its_mean_and_spread() -> None:
 
 
 def test_where_the_noise_begins_does_not_matter() -> None:
-    assert float(run(Sampler(evaluations=20), 4, mean=0.0).mean()) == pytest.approx(MEAN, abs=0.05)
+    sampler = Sampler(scheduler=edm_solver(sigma_max=20.0), evaluations=20)
+    assert float(run(sampler, 4, mean=0.0).mean()) == pytest.approx(MEAN, abs=0.05)
 
 
 def test_nothing_is_random_after_the_start() -> None:

@@ -133,6 +133,14 @@ def test_it_shows_its_samples_and_how_they_came_about(data: PhantomDataModule) -
     assert all(volume.shape == batch.truth.activity.shape for _, volume in trajectory)
 
 
+def test_what_it_shows_lies_about_the_mean_of_both_networks(data: PhantomDataModule) -> None:
+    data.setup("fit")
+    module, batch = make_module(estimator_share=1.0), data.synthesise(torch.arange(2), epoch=0)
+    with torch.no_grad():
+        estimate = module.estimate(batch.problem).mean
+    torch.testing.assert_close(module.reconstruct(batch).mean, estimate, rtol=1e-4, atol=1e-4 * float(estimate.max()))
+
+
 def test_weights_of_a_regression_start_the_diffusion_model(tmp_path: Path) -> None:
     estimator = CorrectionUNet(in_channels=PhysicsInputs.channels, out_channels=2, width=8, blocks_down=(1,))
     unet = UNetModule(net=estimator, inputs=PhysicsInputs(), loss=ActivityLoss(), optimizer=partial(torch.optim.AdamW, lr=1e-3))
