@@ -33,9 +33,7 @@ def main() -> None:
     folder, method = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "diffusion"
     organs = [r for r in read(folder / "organs.csv", method) if r["organ"] not in SOFT and not r["organ"].startswith("lesion")]
     lesions = read(folder / "lesions.csv", method)
-    table = []
-    for title, rows in groups(organs):
-        table.append(coverage(title, rows))
+    table = [coverage(title, rows) for title, rows in groups(organs) if rows]
     print_table(table)
     print_errors(folder, organs)
     print_lesions(lesions)
