@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ from planar3d.reconstruction.problem import PlanarProblem
 __all__ = ["MeasuredPatient", "announce_place", "device_of", "open_measured", "require_as_given", "working_spacing_mm"]
 
 DEFAULT_SPACING_MM = 4.8
+SPACING_FACTOR = 1.3  # within which voxels are as good as those that a network was trained on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,7 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         scanner=cfg.scanner,
         device=device_of(cfg.device),
     )
+    tell_of_other_voxels(cfg, problem.grid.spacing_mm)
     if cfg.check_arrangement:
         require_as_given(image, problem, views="the planar views", or_else="pass check_arrangement=false")
     return MeasuredPatient(image=image, patient=patient, problem=problem)
@@ -83,6 +86,24 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
         text = (
             f"The network was trained for {'; '.join(f'{camera} and {isotope}' for camera, isotope in trained)}, the image is of "
             f"{image.camera} and {image.isotope}: be careful, standard errors may be too small"
+        )
+        Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
+    """Say so where a network was trained on coarser or finer voxels than it is to work on: it is used all the same.
+
+    Args:
+        cfg: Configuration of the command.
+        spacing_mm: Edges of the working voxels [mm].
+    """
+    weights = checkpoint_of(cfg)
+    trained = None if weights is None else trained_spacing_mm(weights)
+    used = math.prod(spacing_mm) ** (1 / len(spacing_mm))
+    if trained is not None and not 1 / SPACING_FACTOR <= used / trained <= SPACING_FACTOR:
+        text = (
+            f"The network was trained on voxels of {trained:g} mm and works on {used:.2g} mm: be careful, maps may be less accurate; leave out "
+            "spacing_mm, or give weights trained on such voxels as checkpoint"
         )
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from planar3d.config import CONFIG_DIR, open_patient, trained_cameras, wrong_input
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage
-from planar3d.measured import tell_of_other_training
+from planar3d.measured import tell_of_other_training, tell_of_other_voxels
 from planar3d.models.checkpoint import save_weights
 from planar3d.results import output_folder
 
@@ -117,6 +117,12 @@ def test_a_network_says_every_camera_that_it_was_trained_for(tmp_path: Path) -> 
     assert trained_cameras(str(weights)) == [("siemens-melp", "Lu-177"), ("siemens-he", "I-131")]
     save_weights(weights, torch.nn.Linear(1, 1), {"data": {"training_simulators": None}})
     assert trained_cameras(str(weights)) == []
+
+
+@pytest.mark.parametrize(("edge_mm", "told"), [(8.0, False), (7.2, False), (4.8, True), (12.0, True)])
+def test_voxels_unlike_those_of_the_training_are_told(edge_mm: float, told: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    tell_of_other_voxels(OmegaConf.create({"checkpoint": "unet_population_8mm"}), (edge_mm,) * 3)
+    assert ("trained on voxels of 8 mm" in capsys.readouterr().out) == told
 
 
 @pytest.mark.parametrize(("camera", "isotope", "told"), [("siemens-melp", "Lu-177", ""), ("siemens-he", "Lu-177", "be careful")])

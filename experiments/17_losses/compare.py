@@ -1,5 +1,7 @@
 """Weights compared on phantoms that none was trained on: ``python experiments/17_losses/compare.py BATCHES name=weights.safetensors ...``.
 
+What begins with ``data.`` changes the configuration of the phantoms, as ``data.patients.spacing_mm=4.8`` does.
+
 Of three batches two are parts of whole bodies as `data=whole_body` draws them (half with their lesions outlined) and one is of trunks,
 all of digital patients that no training draws. Prints a Markdown table: mean NMAE, and of organs and lesions of at least 2 mL the median
 relative error with the median of its absolute in brackets.
@@ -41,9 +43,10 @@ Found = dict[str, dict[str, list[float]]]  # what was measured, by what of and w
 
 def main() -> None:
     """Load, estimate, tabulate."""
-    batches, named = int(sys.argv[1]), dict(pair.split("=", 1) for pair in sys.argv[2:])
+    changed = [pair for pair in sys.argv[2:] if pair.startswith("data.")]
+    batches, named = int(sys.argv[1]), dict(pair.split("=", 1) for pair in sys.argv[2:] if pair not in changed)
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = compose("train", overrides=["+experiment=unet_population", *DATA])
+        cfg = compose("train", overrides=["+experiment=unet_population", *DATA, *changed])
     data = instantiate(cfg.data, _convert_="all")
     data.setup("fit")
     models = {f"`{name}`": instantiate(cfg.model, _convert_="all").eval() for name in named}
