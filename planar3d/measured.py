@@ -102,8 +102,8 @@ def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
     used = math.prod(spacing_mm) ** (1 / len(spacing_mm))
     if trained is not None and not 1 / SPACING_FACTOR <= used / trained <= SPACING_FACTOR:
         text = (
-            f"The network was trained on voxels of {trained:g} mm and works on {used:.2g} mm: be careful, maps may be less accurate; leave out "
-            "spacing_mm, or give weights trained on such voxels as checkpoint"
+            f"The network was trained on voxels of {trained:g} mm and works on {used:.2g} mm: be careful, maps may be less accurate; "
+            "leave out spacing_mm, or give weights trained on such voxels as checkpoint"
         )
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
 
