@@ -1,5 +1,4 @@
-"""What every command shares: where the configuration lies, how a wrong input is told, and what a
-configuration names.
+"""What every command shares: where the configuration lies, how a wrong input is told, and what a configuration names.
 
 A command is a task decorated with `command`. A wrong input (a `ValueError` of this library, a file that cannot be read or written, a
 configuration that does not compose) ends it with one sentence on stderr and exit code 2. Anything else is a bug and keeps its traceback.
@@ -27,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
 from planar3d.diffusion import Sampler
+from planar3d.memory import keep_freed_memory
 from planar3d.models.checkpoint import load_checkpoint_into, load_config
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.nn.sliding import SlidingWindow
@@ -84,6 +84,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
         def run() -> None:
             # Hydra then raises what it finds wrong instead of printing a traceback of its own
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            keep_freed_memory()
             with _exit_on_wrong_input():
                 main()
 
@@ -158,8 +159,7 @@ def _one_line(message: str) -> str:
     """A message of several lines as one sentence, less what helps only a developer."""
     lines = [line.strip() for line in message.splitlines()]
     kept = list(dict.fromkeys(line for line in lines if line and not _NOISE.match(line)))
-    text = " ".join(line if line.endswith((":", ",", ";")) else f"{line.rstrip('.')};" for line in kept)
-    return text.rstrip(";, ")
+    return " ".join(line if line.endswith((":", ",", ";")) else f"{line.rstrip('.')};" for line in kept).rstrip(";, ")
 
 
 def open_patient(
