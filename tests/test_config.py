@@ -8,11 +8,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from planar3d.config import CONFIG_DIR, open_patient, trained_cameras, wrong_input
+from planar3d.config import CONFIG_DIR, open_patient, open_unet, trained_cameras, trained_spacing_mm, wrong_input
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage
 from planar3d.measured import tell_of_other_training, tell_of_other_voxels
-from planar3d.models.checkpoint import save_weights
+from planar3d.models.checkpoint import save_weights, shipped_weights
 from planar3d.results import output_folder
 
 
@@ -117,6 +117,12 @@ def test_a_network_says_every_camera_that_it_was_trained_for(tmp_path: Path) -> 
     assert trained_cameras(str(weights)) == [("siemens-melp", "Lu-177"), ("siemens-he", "I-131")]
     save_weights(weights, torch.nn.Linear(1, 1), {"data": {"training_simulators": None}})
     assert trained_cameras(str(weights)) == []
+
+
+@pytest.mark.parametrize("name", shipped_weights())
+def test_weights_that_come_with_the_package_open_and_have_the_voxels_of_their_name(name: str) -> None:
+    assert name.endswith(f"_{trained_spacing_mm(name):g}mm")
+    assert open_unet(checkpoint=name).inputs.channels > 0
 
 
 @pytest.mark.parametrize(("edge_mm", "told"), [(8.0, False), (7.2, False), (4.8, True), (12.0, True)])
