@@ -10,7 +10,6 @@ below the truth.
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 from collections.abc import Sequence
@@ -18,33 +17,30 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
+from organ_errors import Row, is_organ, read
 from scipy import stats
 
 from planar3d.io import write_csv
 
 HERE = Path(__file__).parent
 LEVELS = (0.5, 0.9, 0.95)
-SOFT = {"body", "muscle", "fat", "skin", "background"}
-Row = dict[str, str]
 
 
 def main() -> None:
     """Read, tabulate, draw."""
     folder, method = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "diffusion"
-    organs = [r for r in read(folder / "organs.csv", method) if r["organ"] not in SOFT and not r["organ"].startswith("lesion")]
-    lesions = read(folder / "lesions.csv", method)
+    organs = [r for r in sampled(folder / "organs.csv", method) if is_organ(r)]
+    lesions = sampled(folder / "lesions.csv", method)
     table = [coverage(title, rows) for title, rows in groups(organs) if rows]
     print_table(table)
-    print_errors(folder, organs)
     print_lesions(lesions)
     write_csv(HERE / "calibration.csv", table)
     draw(organs, HERE / "figures" / "ranks.png")
 
 
-def read(path: Path, method: str) -> list[Row]:
+def sampled(path: Path, method: str) -> list[Row]:
     """Rows of a method that have samples."""
-    with path.open(encoding="utf-8") as stream:
-        return [r for r in csv.DictReader(stream) if r["method"] == method and r.get("samples")]
+    return [r for r in read(path) if r["method"] == method and r.get("samples")]
 
 
 def groups(organs: Sequence[Row]) -> list[tuple[str, list[Row]]]:
@@ -81,25 +77,6 @@ def print_table(table: Sequence[dict[str, object]]) -> None:
     print("|---|---|---|---|---|---|---|")
     for row in table:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
-
-
-def print_errors(folder: Path, organs: Sequence[Row]) -> None:
-    """Organ errors over 20 mL, of every method in the folder."""
-    with (folder / "organs.csv").open(encoding="utf-8") as stream:
-        rows = [r for r in csv.DictReader(stream) if r["organ"] not in SOFT and not r["organ"].startswith("lesion")]
-    rows = [r for r in rows if float(r["volume_ml"]) >= 20 and r["relative_error"] not in ("", "nan")]
-    print("\n| method | organs over 20 mL | median error | 90th percentile | of organs with over 1 % of the activity: median | 90th |")
-    print("|---|---|---|---|---|---|")
-    for method in dict.fromkeys(r["method"] for r in rows):
-        own = [r for r in rows if r["method"] == method]
-        error = np.abs([float(r["relative_error"]) for r in own])
-        totals: dict[tuple[str, str], float] = {}
-        for r in own:
-            key = (r["anatomy"], r["case"])
-            totals[key] = totals.get(key, 0.0) + float(r["true_bq"])
-        main_ones = np.array([float(r["true_bq"]) > 0.01 * totals[r["anatomy"], r["case"]] for r in own])
-        figures = (np.median(error), np.quantile(error, 0.9), np.median(error[main_ones]), np.quantile(error[main_ones], 0.9))
-        print(f"| `{method}` | {len(own)} | " + " | ".join(f"{100 * f:.1f} %" for f in figures) + " |")
 
 
 def print_lesions(lesions: Sequence[Row]) -> None:
