@@ -87,7 +87,7 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
             f"The network was trained for {'; '.join(f'{camera} and {isotope}' for camera, isotope in trained)}, the image is of "
             f"{image.camera} and {image.isotope}: be careful, standard errors may be too small"
         )
-        Console(soft_wrap=True, highlight=False).print(text, markup=False)
+        _tell(text)
 
 
 def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
@@ -105,16 +105,18 @@ def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
             f"The network was trained on voxels of {trained:g} mm and works on {used:.2g} mm: be careful, maps may be less accurate; "
             "leave out spacing_mm, or give weights trained on such voxels as checkpoint"
         )
-        Console(soft_wrap=True, highlight=False).print(text, markup=False)
+        _tell(text)
 
 
 def announce_place(image: PlanarImage) -> None:
     """Tell where an image was placed."""
-    (x, z), told = image.origin_mm, Console(soft_wrap=True, highlight=False)
-    told.print(
-        f"Placed the planar image by its counts: acquisition.origin_mm=[{x:.1f},{z:.1f}] (mm); check on sheet.png that it fits the CT",
-        markup=False,
-    )
+    x, z = image.origin_mm
+    _tell(f"Placed the planar image by its counts: acquisition.origin_mm=[{x:.1f},{z:.1f}] (mm); check on sheet.png that it fits the CT")
+
+
+def _tell(text: str) -> None:
+    """Print a sentence as it stands, on one line."""
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)
 
 
 def require_as_given(image: PlanarImage, problem: PlanarProblem, *, views: str, or_else: str) -> None:

@@ -96,9 +96,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 def _write_summary(path: Path, before: Mapping[str, float], after: Mapping[str, float], *, seconds: float) -> None:
     """Every metric of the validation before and after training, and the time taken [s]; whole or not at all."""
-    rows = [{"metric": name, "before": f"{before[name]:.6g}", "after": f"{value:.6g}"} for name, value in after.items() if name in before]
-    rows.append({"metric": "seconds", "before": "0", "after": f"{seconds:.6g}"})
-    write_csv(path, rows)
+    rows = [{"metric": name, "before": before[name], "after": value} for name, value in after.items() if name in before]
+    write_csv(path, [*rows, {"metric": "seconds", "before": 0.0, "after": seconds}])
 
 
 def _estimator(model: ReconstructionModule) -> nn.Module:

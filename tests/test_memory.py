@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone knows it")
+
 FAULTS = """
 import resource, torch
 from planar3d.memory import keep_freed_memory
@@ -30,7 +32,6 @@ def faults(keep: bool, **environment: str) -> tuple[bool, int]:
     return kept == "1", int(pages)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone knows it")
 def test_freed_memory_serves_the_next_volume() -> None:
     (kept, few), (not_kept, many) = faults(True), faults(False)
     assert kept
@@ -38,6 +39,5 @@ def test_freed_memory_serves_the_next_volume() -> None:
     assert few < 0.02 * many
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone knows it")
 def test_what_the_environment_tells_stands() -> None:
     assert not faults(True, MALLOC_ARENA_MAX="2")[0]

@@ -24,7 +24,7 @@ from planar3d.nn.denoiser import PreconditionedDenoiser
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.reconstruction.conditional_denoiser import Condition
 from planar3d.reconstruction.diffusion import draw_samples, posterior_of_samples
-from planar3d.reconstruction.ensemble import about_both
+from planar3d.reconstruction.ensemble import about_both, require_move
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
 from planar3d.reconstruction.posterior import Posterior
@@ -87,6 +87,7 @@ class DiffusionModule(ReconstructionModule):
         super().__init__(net=net, inputs=inputs, optimizer=optimizer, scheduler=scheduler)
         if not 0 <= withheld < 1:
             raise ValueError(f"withheld must lie in [0, 1), got {withheld}; it is a share of the samples")
+        require_move(estimator_share, em_steps)
         if noise_draws < 1:
             raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
         self.save_hyperparameters(ignore=["net", "inputs", "loss", "optimizer", "scheduler", "noise", "levels", "sampler", "sample_score"])

@@ -16,7 +16,7 @@ from planar3d.diffusion import NoiseField, Sampler
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.organ_sums import organ_sums
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
-from planar3d.reconstruction.ensemble import about_both
+from planar3d.reconstruction.ensemble import about_both, require_move
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.network_estimate import NetworkEstimate, apply_network
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
@@ -76,10 +76,7 @@ class DiffusionReconstruction:
             raise ValueError(f"samples must be at least 2 and together at least 1, got {samples} and {together}")
         if not (organ_widen > 0 and organ_error >= 0):
             raise ValueError(f"organ_widen must be positive and organ_error not negative, got {organ_widen} and {organ_error}")
-        if not 0.0 <= estimator_share <= 1.0:
-            raise ValueError(f"estimator_share must lie in [0, 1], got {estimator_share}; it is the weight of the estimate in the mean")
-        if em_steps < 0:
-            raise ValueError(f"em_steps must not be negative, got {em_steps}")
+        require_move(estimator_share, em_steps)
         self.net = net.eval()
         self.inputs = inputs
         self.sampler = sampler or Sampler()

@@ -16,7 +16,7 @@ from torch import Tensor
 from planar3d.reconstruction.mlem import mlem_iterate
 from planar3d.reconstruction.network_estimate import NetworkEstimate
 
-__all__ = ["about_both"]
+__all__ = ["about_both", "require_move"]
 
 
 def about_both(samples: Tensor, made: NetworkEstimate, *, share: float, em_steps: int) -> Tensor:
@@ -34,3 +34,15 @@ def about_both(samples: Tensor, made: NetworkEstimate, *, share: float, em_steps
         samples = target * (samples / mean.clamp(min=torch.finfo(mean.dtype).tiny))
     problem, mask = made.inputs.problem, made.inputs.mask
     return torch.stack([mlem_iterate(problem, x, em_steps, mask=mask) for x in samples]) if em_steps else samples
+
+
+def require_move(estimator_share: float, em_steps: int) -> None:
+    """Raise if samples cannot be moved so: ``share`` and ``em_steps`` of `about_both`, by the names that configurations have for them.
+
+    Raises:
+        ValueError: A share beyond [0, 1], or fewer than no steps.
+    """
+    if not 0.0 <= estimator_share <= 1.0:
+        raise ValueError(f"estimator_share must lie in [0, 1], got {estimator_share}; it is the weight of the estimate in the mean")
+    if em_steps < 0:
+        raise ValueError(f"em_steps must not be negative, got {em_steps}")
