@@ -20,6 +20,7 @@ from hydra.utils import instantiate
 from planar3d.config import CONFIG_DIR
 from planar3d.metrics import nmae, organ_errors
 from planar3d.models import load_checkpoint_into
+from planar3d.models.checkpoint import load_config
 from planar3d.organs import GROUPS, LESIONS, organ_name
 from planar3d.reconstruction.solved_problem import SolvedProblem
 from planar3d.shapes import Volume
@@ -49,8 +50,11 @@ def main() -> None:
         cfg = compose("train", overrides=["+experiment=unet_population", *DATA, *changed])
     data = instantiate(cfg.data, _convert_="all")
     data.setup("fit")
-    models = {f"`{name}`": instantiate(cfg.model, _convert_="all").eval() for name in named}
-    for model, weights in zip(models.values(), named.values(), strict=True):
+    models = {}
+    for name, weights in named.items():
+        if not weights.endswith(".ckpt"):  # other weights say which network they are of
+            cfg.net = load_config(weights)["net"]
+        models[f"`{name}`"] = model = instantiate(cfg.model, _convert_="all").eval()
         load_checkpoint_into(model.net, weights)
     found: Found = defaultdict(lambda: defaultdict(list))
     for number in range(batches):

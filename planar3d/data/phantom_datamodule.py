@@ -182,7 +182,7 @@ class PhantomDataModule(LightningDataModule):
         """Simulator and part of the field of a training batch."""
         simulators = list((self.training_simulators or {"": self.simulator}).values())
         if self.windows is not None:
-            bank = bank.window(*self.windows.draw(bank.grid.shape, torch.Generator().manual_seed(word & 0xFFFFFFFF)))
+            bank = bank.window(*self.windows.draw(bank.grid, torch.Generator().manual_seed(word & 0xFFFFFFFF)))
         return simulators[word % len(simulators)], bank
 
     def _batches(self, count: int) -> IndexBatches:

@@ -23,6 +23,7 @@ __all__ = ["load_checkpoint_into", "load_config", "load_weights", "save_weights"
 FORMAT = "planar3d-weights-1"
 SHIPPED = Path(__file__).parents[1] / "weights"
 NET_PREFIX = "net."  # of the network's tensors in a Lightning checkpoint
+ESTIMATOR_PREFIX = "estimator."  # of the estimator's tensors among those of a `PosteriorNet`
 
 
 def save_weights(path: str | Path, net: nn.Module, config: Mapping[str, Any], *, dtype: torch.dtype | None = None) -> Path:
@@ -110,15 +111,21 @@ def load_checkpoint_into(net: nn.Module, path: str | Path) -> None:
     Args:
         net: The network; it keeps its dtype and device.
         path: A ``.safetensors`` file, or a ``.ckpt`` of Lightning whose averaged weights are taken. A `PosteriorNet` may start from
-            the weights of its estimator alone.
+            the weights of its estimator alone; where a file holds its denoiser alone, the estimator is that of the weights which the
+            file's configuration names as ``estimator_checkpoint``.
 
     Raises:
         ValueError: The file is missing, unreadable or of another architecture.
     """
     path = _existing(path)
-    tensors = load_weights(path)[0] if path.suffix == ".safetensors" else _training_weights(path)
-    if isinstance(net, PosteriorNet) and net.start_from_estimator(tensors):
-        return
+    tensors, config = load_weights(path) if path.suffix == ".safetensors" else (_training_weights(path), {})
+    if isinstance(net, PosteriorNet):
+        if net.start_from_estimator(tensors):
+            return
+        apart = config.get("estimator_checkpoint")
+        if apart is not None and not any(name.startswith(ESTIMATOR_PREFIX) for name in tensors):
+            load_checkpoint_into(net.estimator, apart)
+            tensors |= {f"{ESTIMATOR_PREFIX}{name}": value for name, value in net.estimator.state_dict().items()}
     expected = net.state_dict()
     missing = [k for k in expected if k not in tensors]
     surplus = [k for k in tensors if k not in expected]

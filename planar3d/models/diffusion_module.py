@@ -135,7 +135,7 @@ class DiffusionModule(ReconstructionModule):
         """Loss of a batch."""
         with torch.set_grad_enabled(self.train_estimator):
             made = self.estimate(batch.problem)
-        denoising = self._denoising(made, batch, self._generator(self.global_step))
+        denoising = self._denoising(made, batch, self._generator(self.global_step, device=self.device))
         self.log("train/denoising", denoising, prog_bar=True, batch_size=len(batch))
         total = denoising
         if self.sample_score is not None:
@@ -162,7 +162,7 @@ class DiffusionModule(ReconstructionModule):
         """Loss of the denoiser."""
         draws, n = self.noise_draws, len(batch) * self.noise_draws
         device = made.mean.device
-        known = torch.rand(n, generator=generator).to(device) >= self.withheld
+        known = torch.rand(n, generator=generator, device=generator.device).to(device) >= self.withheld
         condition = Condition.of_estimate(made.detached(), known, copies=draws)
         truth = made.inputs.root(batch.truth.activity).repeat_interleave(draws, dim=0)
         sigma = self.levels.draw(n, generator).to(device)
@@ -184,9 +184,9 @@ class DiffusionModule(ReconstructionModule):
         )  # fmt: skip
         return score(samples, batch.truth.activity, batch.truth.imaged_labels, batch.weight)
 
-    def _generator(self, step: int) -> torch.Generator:
-        """Randomness of one step."""
-        return torch.Generator().manual_seed(self._stream(step))
+    def _generator(self, step: int, *, device: torch.device | str = "cpu") -> torch.Generator:
+        """Randomness of one step; of validation on the CPU, so that runs on other devices can be compared."""
+        return torch.Generator(device=device).manual_seed(self._stream(step))
 
     def _stream(self, step: int) -> int:
         """Number of the randomness of a step, the same however often the run was interrupted and different on every device."""

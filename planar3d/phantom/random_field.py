@@ -37,8 +37,8 @@ class RandomField:
             raise ValueError(f"correlation_mm must be positive, got {self.correlation_mm}")
 
     def draw(self, generator: torch.Generator, channels: int = 1) -> Tensor:
-        """White noise on the lattice for one sample, ``(channels, *lattice)``."""
-        return torch.randn(channels, *self.lattice, generator=generator)
+        """White noise on the lattice for one sample, on the device of the generator, ``(channels, *lattice)``."""
+        return torch.randn(channels, *self.lattice, generator=generator, device=generator.device)
 
     def render(self, noise: Tensor, grid: Grid) -> Tensor:
         """The field on a grid.

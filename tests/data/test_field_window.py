@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from planar3d.anatomy.field import TORSO, WHOLE_BODY
 from planar3d.anatomy.patient import Patient
 from planar3d.data import AnatomyBank, PhantomDataModule
 from planar3d.data.field_window import FieldWindows
+from planar3d.grid import Grid
 from planar3d.phantom import Biodistribution, PhantomSynthesizer
 from planar3d.physics import GammaCamera
 from planar3d.simulation import PlanarSimulator
@@ -19,7 +21,8 @@ MakeData = Callable[..., PhantomDataModule]
 
 def drawn(windows: FieldWindows, shape: tuple[int, int, int], count: int = 400) -> list[tuple[slice, slice]]:
     generator = torch.Generator().manual_seed(0)
-    return [windows.draw(shape, generator) for _ in range(count)]
+    grid = Grid.centred(shape, 8.0, (0.0, 0.0, 0.0))
+    return [windows.draw(grid, generator) for _ in range(count)]
 
 
 def test_windows_lie_inside_and_have_every_length_and_height() -> None:
@@ -41,12 +44,27 @@ def test_a_field_smaller_than_the_smallest_window_is_shown_whole() -> None:
     assert drawn(FieldWindows(smallest=(6, 9)), (5, 5, 8), count=1) == [(slice(0, 5), slice(0, 8))]
 
 
+@pytest.mark.parametrize("spacing_mm", [8.0, 4.8])
+def test_the_trunk_is_shown_as_often_as_asked_and_where_it_lies(spacing_mm: float) -> None:
+    whole, trunk = WHOLE_BODY.resampled(spacing_mm), TORSO.resampled(spacing_mm)
+    generator, windows = torch.Generator().manual_seed(0), FieldWindows(smallest=(20, 20), whole=0.2, torso=0.5)
+    made = [windows.draw(whole, generator) for _ in range(300)]
+    commonest = max(made, key=made.count)
+    assert made.count(commonest) / 300 == pytest.approx(0.5, abs=0.08)
+    for axis, part in zip((0, 2), commonest, strict=True):
+        assert part.stop - part.start == pytest.approx(trunk.shape[axis], abs=1)
+        first_mm = whole.origin_mm[axis] + part.start * spacing_mm
+        assert first_mm == pytest.approx(trunk.origin_mm[axis], abs=0.75 * spacing_mm)
+
+
 @pytest.mark.parametrize(("options", "told"), [({"smallest": (0, 4)}, "smallest"), ({"smallest": (4, 4, 4)}, "smallest")])
 def test_useless_windows_are_told(options: dict[str, tuple[int, ...]], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         FieldWindows(**options)
     with pytest.raises(ValueError, match="whole must lie"):
         FieldWindows(smallest=(4, 4), whole=1.2)
+    with pytest.raises(ValueError, match="torso must lie between 0 and 1"):
+        FieldWindows(smallest=(4, 4), whole=0.6, torso=0.5)
 
 
 def test_a_part_of_a_bank_lies_where_it_did(patients: list[Patient]) -> None:

@@ -40,6 +40,17 @@ def test_a_whole_body_has_what_its_trunk_has_and_a_head() -> None:
         digital_population(count=1, field="head")
 
 
+@pytest.mark.slow
+def test_more_processes_render_the_same_patients() -> None:
+    alone, shared = (digital_population(count=3, first_seed=3, spacing_mm=32.0, workers=workers) for workers in (1, 2))
+    for one, other in zip(alone, shared, strict=True):
+        assert (one.name, one.grid) == (other.name, other.grid)
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.ct_hu, other.ct_hu)
+    with pytest.raises(ValueError, match="workers must be at least 1"):
+        digital_population(count=1, workers=0)
+
+
 def test_an_empty_population_is_told() -> None:
     with pytest.raises(ValueError, match="count must be at least 1"):
         digital_population(count=0)
