@@ -1,4 +1,4 @@
-"""What every command shares: where the configuration lies, how a wrong input is told, and what a configuration names.
+"""What every command shares: where the configuration lies, how a wrong input is told, and whose anatomy a configuration names.
 
 A command is a task decorated with `command`. A wrong input (a `ValueError` of this library, a file that cannot be read or written, a
 configuration that does not compose) ends it with one sentence on stderr and exit code 2. Anything else is a bug and keeps its traceback.
@@ -10,41 +10,26 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
-from planar3d.diffusion import Sampler
 from planar3d.memory import keep_freed_memory
-from planar3d.models.checkpoint import load_checkpoint_into, load_config
-from planar3d.nn.posterior_net import PosteriorNet
-from planar3d.nn.sliding import SlidingWindow
-from planar3d.reconstruction.diffusion import DiffusionReconstruction
-from planar3d.reconstruction.features import PhysicsInputs
-from planar3d.reconstruction.learned import UNetReconstruction
 from planar3d.results import remove_empty
 
 __all__ = [
     "CONFIG_DIR",
-    "checkpoint_of",
     "command",
-    "is_ours",
-    "open_diffusion",
     "open_patient",
-    "open_unet",
-    "trained_cameras",
-    "trained_spacing_mm",
     "wrong_input",
 ]
 
@@ -195,106 +180,3 @@ def open_patient(
             f"{absent} is required together with {given} and was not given; add {absent}=... or drop both for a digital patient"
         )
     return Patient.from_files(ct, labels, label_scheme=label_scheme, spacing_mm=spacing_mm, fill_from_ct=fill_from_ct, pet=pet)
-
-
-def open_unet(
-    *, checkpoint: str | None, shipped: str | None = None, window: Sequence[int] | None = None, **options: Any
-) -> UNetReconstruction:
-    """The reconstruction method of a weights file, which says itself which network it is.
-
-    Args:
-        checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
-        shipped: Name of the weights that come with planar3d, taken where no file is given.
-        window: Largest part of a volume that the network sees at once, along x, y, z [voxel]; None for the whole.
-        options: Further options of `UNetReconstruction`.
-
-    Raises:
-        ValueError: There is no such file, or it holds no such network.
-    """
-    net, inputs, passes = _opened(checkpoint or shipped, "unet")
-    estimator: Any = net.estimator if isinstance(net, PosteriorNet) else net
-    if window is not None:
-        estimator = SlidingWindow(estimator, window, align=estimator.multiple)
-    return UNetReconstruction(net=estimator, inputs=inputs, passes=passes, **options)
-
-
-def open_diffusion(
-    *,
-    checkpoint: str | None,
-    shipped: str | None = None,
-    window: Sequence[int] | None = None,
-    sampler: Sampler | None = None,
-    **options: Any,
-) -> DiffusionReconstruction:
-    """The reconstruction method of the weights file of a diffusion model.
-
-    Args:
-        checkpoint: File ``weights.safetensors`` that `planar3d.train` wrote.
-        shipped: Name of the weights that come with planar3d, taken where no file is given.
-        window: Largest part of a volume that its networks see at once, along x, y, z [voxel]; None for the whole.
-        sampler: Draws the samples.
-        options: Further options of `DiffusionReconstruction`.
-
-    Raises:
-        ValueError: There is no such file, or it holds no such network.
-    """
-    checkpoint = checkpoint or shipped
-    net, inputs, passes = _opened(checkpoint, "diffusion")
-    noise = load_config(str(checkpoint))["model"].get("noise", {"_target_": "planar3d.diffusion.NoiseField"})
-    if not isinstance(net, PosteriorNet):
-        raise ValueError(
-            f"checkpoint {checkpoint} holds no diffusion model; give weights that planar3d.train wrote of one, or use method=unet"
-        )
-    if not is_ours(noise):
-        raise ValueError(f"checkpoint {checkpoint} does not describe a diffusion model of planar3d; give weights that planar3d.train wrote")
-    if window is not None:
-        net.look_through(window)
-    return DiffusionReconstruction(
-        net=net, inputs=inputs, passes=passes, sampler=sampler, noise=instantiate(noise, _convert_="all"), **options
-    )
-
-
-def _opened(checkpoint: str | None, method: str) -> tuple[Any, PhysicsInputs, int]:
-    """Network, inputs and number of passes of a weights file."""
-    if checkpoint is None:
-        raise ValueError(f"checkpoint is required by {method} and was not given; add checkpoint=... with weights that planar3d.train wrote")
-    model = load_config(checkpoint).get("model", {})
-    if not {"net", "inputs"} <= set(model) or not is_ours(model["net"]) or not is_ours(model["inputs"]):
-        raise ValueError(f"checkpoint {checkpoint} does not describe a network of planar3d; give weights that planar3d.train wrote")
-    net, inputs = instantiate(model["net"], _convert_="all"), instantiate(model["inputs"], _convert_="all")
-    load_checkpoint_into(net, checkpoint)
-    return net, inputs, int(model.get("passes", 1))
-
-
-def checkpoint_of(cfg: DictConfig) -> str | None:
-    """The weights that a command's method uses: those given, else those that come with planar3d; None for a method without weights.
-
-    Args:
-        cfg: Configuration with ``checkpoint`` and ``method``.
-    """
-    return cfg.checkpoint or (cfg.get("method") or {}).get("shipped")
-
-
-def trained_spacing_mm(checkpoint: str) -> float | None:
-    """Voxel edge that the network of a weights file was trained on [mm]; None where the file does not say."""
-    config = load_config(checkpoint)
-    patients = config.get("data", {}).get("patients")
-    source = patients if isinstance(patients, dict) else config.get("patient", {})
-    spacing = source.get("spacing_mm")
-    return None if spacing is None else float(spacing)
-
-
-def trained_cameras(checkpoint: str) -> list[tuple[str, str]]:
-    """Cameras and isotopes that the network of a weights file was trained for, its own first; none where the file does not say."""
-    config = load_config(checkpoint)
-    simulators = (config.get("data") or {}).get("training_simulators") or {}
-    cameras = [config.get("camera"), *(simulator.get("camera") for simulator in simulators.values())]
-    return list(dict.fromkeys((str(c["name"]), str(c["isotope"])) for c in cameras if c and c.get("name") and c.get("isotope")))
-
-
-def is_ours(node: Any) -> bool:
-    """Whether a configuration from a file makes objects of this library only; any other could run any code."""
-    if isinstance(node, dict):
-        target = node.get("_target_", "planar3d.")
-        return isinstance(target, str) and target.startswith("planar3d.") and all(is_ours(value) for value in node.values())
-    return not isinstance(node, list) or all(is_ours(value) for value in node)

@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from planar3d.anatomy.patient import Patient
-from planar3d.config import checkpoint_of, trained_cameras, trained_spacing_mm
 from planar3d.io import PlanarImage, read_planar
 from planar3d.measurement import camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
 from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.trained import checkpoint_of, trained_cameras, trained_spacing_mm
 
 __all__ = ["MeasuredPatient", "announce_place", "device_of", "open_measured", "require_as_given", "working_spacing_mm"]
 

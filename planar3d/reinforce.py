@@ -17,7 +17,7 @@ from lightning.pytorch import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from planar3d.config import command, is_ours
+from planar3d.config import command
 from planar3d.data.measured_datamodule import MeasuredDataModule
 from planar3d.io.csv_rows import write_csv
 from planar3d.measured import MeasuredPatient, open_measured
@@ -27,6 +27,7 @@ from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.models.reward import RewardStep
 from planar3d.reinforcement import ReinforcementRound, reinforce
 from planar3d.results import announce, output_folder, stages, without_paths
+from planar3d.trained import is_ours
 
 __all__ = ["main"]
 

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from planar3d.config import CONFIG_DIR, open_patient, open_unet, trained_cameras, trained_spacing_mm, wrong_input
+from planar3d.config import CONFIG_DIR, open_patient, wrong_input
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage
 from planar3d.measured import tell_of_other_training, tell_of_other_voxels
 from planar3d.models.checkpoint import save_weights, shipped_weights
 from planar3d.results import output_folder
+from planar3d.trained import checkpoint_of, open_unet, shipped_for, trained_cameras, trained_spacing_mm
 
 
 def write_half(target: Path) -> None:
@@ -123,6 +125,32 @@ def test_a_network_says_every_camera_that_it_was_trained_for(tmp_path: Path) -> 
 def test_weights_that_come_with_the_package_open_and_have_the_voxels_of_their_name(name: str) -> None:
     assert name.endswith(f"_{trained_spacing_mm(name):g}mm")
     assert open_unet(checkpoint=name).inputs.channels > 0
+
+
+@pytest.mark.parametrize(("asked", "edge_mm"), [(None, 4.8), (3.0, 4.8), (6.0, 4.8), (6.4, 8.0), (20.0, 8.0)])
+@pytest.mark.parametrize("family", ["unet_population", "diffusion_population"])
+def test_of_the_weights_that_come_with_the_package_those_for_voxels_nearest_in_size_are_taken(
+    family: str, asked: float | None, edge_mm: float
+) -> None:
+    assert shipped_for(family, asked) == f"{family}_{edge_mm:g}mm"
+    method = {"shipped": family, "spacing_mm": asked}
+    assert checkpoint_of(OmegaConf.create({"checkpoint": None, "method": method})) == f"{family}_{edge_mm:g}mm"
+    assert checkpoint_of(OmegaConf.create({"checkpoint": "mine.safetensors", "method": method})) == "mine.safetensors"
+
+
+def test_a_method_knows_the_voxels_that_a_benchmark_or_a_command_asks_for() -> None:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        coarse = compose("evaluate", ["+benchmark=sim_v1_coarse"])
+        given = ["planar=p.nii", "patient.ct=c.nii", "patient.labels=l.nii"]
+        commands = [compose("reconstruct", [*given, f"spacing_mm={spacing}"]) for spacing in ("null", "8")]
+    assert coarse.candidates.unet.spacing_mm == coarse.candidates.diffusion.spacing_mm == 8.0
+    assert [cfg.method.spacing_mm for cfg in commands] == [None, 8]
+
+
+def test_no_weights_and_a_family_that_does_not_exist() -> None:
+    assert shipped_for(None, 8.0) is None
+    with pytest.raises(ValueError, match="shipped must be one of diffusion_population, unet_population, got unet"):
+        shipped_for("unet", 8.0)
 
 
 @pytest.mark.parametrize(("edge_mm", "told"), [(8.0, False), (7.2, False), (4.8, True), (12.0, True)])

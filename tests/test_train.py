@@ -14,9 +14,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from planar3d import train
-from planar3d.config import CONFIG_DIR, open_diffusion, open_unet
+from planar3d.config import CONFIG_DIR
 from planar3d.models import load_weights, save_weights
 from planar3d.nn import CorrectionUNet
+from planar3d.trained import open_diffusion, open_unet
 
 Run = Callable[..., Path]
 

@@ -24,7 +24,6 @@ from cohort import HALF_LIFE_S, HOURS, Cohort
 from torch import Tensor
 
 from planar3d.anatomy.digital import digital_patient
-from planar3d.config import open_unet
 from planar3d.dosimetry import TimeAxis
 from planar3d.grid import Grid
 from planar3d.metrics.quantification import region_activities
@@ -38,6 +37,7 @@ from planar3d.reconstruction.poisson_regression import fisher_covariance, fit_am
 from planar3d.reconstruction.qplanar import _posterior
 from planar3d.reconstruction.voi import organ_masks, project_each, unit_maps
 from planar3d.shapes import LabelMap, Volume
+from planar3d.trained import open_unet
 from planar3d.units import SECONDS_PER_HOUR
 
 HERE = Path(__file__).parent

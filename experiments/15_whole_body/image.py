@@ -13,8 +13,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from matplotlib import pyplot as plt
 
-from planar3d.config import CONFIG_DIR, open_unet
+from planar3d.config import CONFIG_DIR
 from planar3d.reconstruction import QPlanarEM
+from planar3d.trained import open_unet
 from planar3d.visualization.drawing import COUNTS_MAP, show
 
 HERE = Path(__file__).parent

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch import nn
 
 from planar3d.data import PhantomDataModule
 from planar3d.diffusion import NoiseLevels, Sampler
@@ -149,6 +150,32 @@ def test_weights_of_a_regression_start_the_diffusion_model(tmp_path: Path) -> No
     load_checkpoint_into(module.net, weights)
     for name, value in estimator.state_dict().items():
         assert torch.equal(module.net.estimator.state_dict()[name], value), name
+
+
+def test_a_denoiser_written_alone_takes_the_estimator_that_its_weights_name(tmp_path: Path) -> None:
+    whole = make_module().net
+    estimator = save_weights(tmp_path / "unet.safetensors", whole.estimator, {})
+    alone = nn.ModuleDict({"denoiser": whole.denoiser})
+    named = save_weights(tmp_path / "denoiser.safetensors", alone, {"estimator_checkpoint": str(estimator)})
+    module = make_module()
+    for parameter in module.net.parameters():
+        nn.init.zeros_(parameter)
+    load_checkpoint_into(module.net, named)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(module.net.state_dict()[name], value), name
+    with pytest.raises(ValueError, match="tensors missing"):
+        load_checkpoint_into(module.net, save_weights(tmp_path / "half.safetensors", alone, {}))
+
+
+@pytest.mark.gpu
+def test_a_step_on_a_gpu(data: PhantomDataModule) -> None:
+    data.setup("fit")
+    module = make_module(train_estimator=True).to("cuda")
+    batch = data.synthesise(torch.arange(2, device="cuda"), epoch=0)
+    loss = module._denoising(module.estimate(batch.problem), batch, module._generator(0, device="cuda"))
+    loss.backward()
+    assert loss.is_cuda
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in module.net.denoiser.parameters())
 
 
 @pytest.mark.parametrize(("options", "said"), [({"withheld": 1.0}, "withheld must lie in"), ({"noise_draws": 0}, "noise_draws must be")])
