@@ -88,8 +88,8 @@ def open_diffusion(
         raise ValueError(f"checkpoint {checkpoint} does not describe a diffusion model of planar3d; give weights that planar3d.train wrote")
     if window is not None:
         net.look_through(window)
-    asked = {"organ_widen": organ_widen, "organ_error": organ_error}
-    intervals = INTERVALS | config.get("intervals", {}) | {name: value for name, value in asked.items() if value is not None}
+    asked, told = {"organ_widen": organ_widen, "organ_error": organ_error}, config.get("intervals", {})
+    intervals = {name: told.get(name, usual) if asked[name] is None else asked[name] for name, usual in INTERVALS.items()}
     return DiffusionReconstruction(
         net=net, inputs=inputs, passes=passes, sampler=sampler, noise=instantiate(noise, _convert_="all"), **options, **intervals
     )

@@ -15,7 +15,7 @@ from planar3d.io import PlanarImage
 from planar3d.measured import tell_of_other_training, tell_of_other_voxels
 from planar3d.models.checkpoint import save_weights, shipped_weights
 from planar3d.results import output_folder
-from planar3d.trained import checkpoint_of, open_unet, shipped_for, trained_cameras, trained_spacing_mm
+from planar3d.trained import checkpoint_of, open_diffusion, open_unet, shipped_for, trained_cameras, trained_spacing_mm
 
 
 def write_half(target: Path) -> None:
@@ -145,6 +145,13 @@ def test_a_method_knows_the_voxels_that_a_benchmark_or_a_command_asks_for() -> N
         commands = [compose("reconstruct", [*given, f"spacing_mm={spacing}"]) for spacing in ("null", "8")]
     assert coarse.candidates.unet.spacing_mm == coarse.candidates.diffusion.spacing_mm == 8.0
     assert [cfg.method.spacing_mm for cfg in commands] == [None, 8]
+
+
+def test_weights_tell_how_far_their_samples_are_to_be_widened_unless_a_user_does() -> None:
+    own, usual = (open_diffusion(checkpoint=f"diffusion_population_{edge}mm") for edge in ("4.8", "8"))
+    assert (own.organ_widen, own.organ_error) == (1.6, 0.05)
+    assert (usual.organ_widen, usual.organ_error) == (2.0, 0.05)
+    assert open_diffusion(checkpoint="diffusion_population_4.8mm", organ_widen=1.0, organ_error=0.0).organ_widen == 1.0
 
 
 def test_no_weights_and_a_family_that_does_not_exist() -> None:

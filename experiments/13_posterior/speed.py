@@ -26,10 +26,9 @@ def main() -> None:
     """Image, reconstruct, tell."""
     device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     field = sys.argv[2] if len(sys.argv) > 2 else "torso"
-    together = 4 if field == "torso" else 1
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         given = ["planar=none", "patient.ct=none", "patient.labels=none"]
-        cfg = compose("reconstruct", [*given, "method=diffusion", f"method.together={together}"])
+        cfg = compose("reconstruct", [*given, "method=diffusion"])
         camera = instantiate(compose("simulate", ["output_dir=out"]).camera, _convert_="all")
     method = instantiate(cfg.method, _convert_="all")
     patient = digital_patient(SEED, SPACING_MM, field_named(field), device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from planar3d.diffusion import EMConsistency, Sampler
 from planar3d.metrics import poisson_deviance
 from planar3d.nn import PosteriorNet
 from planar3d.physics import poisson
+from planar3d.reconstruction import diffusion
 from planar3d.reconstruction.conditional_denoiser import Condition, ConditionalDenoiser
 from planar3d.reconstruction.diffusion import DiffusionReconstruction
 from planar3d.reconstruction.ensemble import about_both
@@ -144,9 +146,19 @@ def test_samples_mean_and_organs_belong_together(method: DiffusionReconstruction
 def test_a_sample_does_not_depend_on_how_many_are_drawn_together(method: DiffusionReconstruction, problem: PlanarProblem) -> None:
     others = DiffusionReconstruction(net=method.net, inputs=INPUTS, sampler=method.sampler, samples=3, together=1)
     one, two = method(problem).samples, others(problem).samples
+    assert method.together is None
     assert one is not None
     assert two is not None
     torch.testing.assert_close(one[:3], two, rtol=1e-2, atol=1e-2 * float(one.max()))
+
+
+def test_as_many_samples_are_drawn_together_as_their_memory_pays_for(
+    method: DiffusionReconstruction, problem: PlanarProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voxels = math.prod(problem.grid.shape)
+    for samples_of_two, shares in ((2, [(k, 1) for k in range(method.samples)]), (2 * method.samples, [(0, method.samples)])):
+        monkeypatch.setattr(diffusion, "_VOXELS_AT_ONCE", samples_of_two * voxels)
+        assert list(method._shares(problem)) == shares
 
 
 def test_em_between_evaluations_brings_samples_to_the_counts(net: PosteriorNet, problem: PlanarProblem) -> None:
