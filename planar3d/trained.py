@@ -89,7 +89,7 @@ def open_diffusion(
     if window is not None:
         net.look_through(window)
     asked, told = {"organ_widen": organ_widen, "organ_error": organ_error}, config.get("intervals", {})
-    intervals = {name: told.get(name, usual) if asked[name] is None else asked[name] for name, usual in INTERVALS.items()}
+    intervals: dict[str, Any] = {name: told.get(name, usual) if asked[name] is None else asked[name] for name, usual in INTERVALS.items()}
     return DiffusionReconstruction(
         net=net, inputs=inputs, passes=passes, sampler=sampler, noise=instantiate(noise, _convert_="all"), **options, **intervals
     )

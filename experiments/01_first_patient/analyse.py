@@ -22,7 +22,8 @@ from planar3d.metrics.image import nmae, ssim3d
 from planar3d.units import BQ_PER_MBQ
 from planar3d.visualization import phantom_sheet, save_sheet
 
-METHODS = ("conjugate_view", "mlem", "qplanar", "qplanar_em", "unet", "diffusion", "unet_ps", "qplanar_em_fine", "unet_fine", "diffusion_fine")
+FINE = ("qplanar_em_fine", "unet_fine", "diffusion_fine")
+METHODS = ("conjugate_view", "mlem", "qplanar", "qplanar_em", "unet", "diffusion", "unet_ps", *FINE)
 ORGANS = ("liver", "spleen", "kidney_left", "kidney_right", "lesion_1", "lesion_2", "lesion_3")
 HERE = Path(__file__).parent
 
