@@ -32,7 +32,7 @@ from planar3d.io import PlanarImage, read_planar, resample_to, write_volume
 from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
 from planar3d.io.volume import load_nifti
-from planar3d.measured import announce_place, device_of, require_as_given, working_spacing_mm
+from planar3d.measured import announce_place, device_of, require_as_given, suit_voxels, working_spacing_mm
 from planar3d.measurement import camera_of, located, pose
 from planar3d.organs import organ_name
 from planar3d.phantom.tracers import TRACERS
@@ -157,13 +157,12 @@ def _series(
             f"joint: false, or leave model out"
         )
     chosen = cfg.methods[asked.method]
-    if "shipped" in chosen:
-        chosen.spacing_mm = asked.spacing_mm
-    method = instantiate(chosen, _convert_="all")
     weights = cfg.checkpoint or shipped_for(chosen.get("shipped"), asked.spacing_mm)
     images = [_planar(study, image, i) for i, image in enumerate(study.images, start=1)]
     times = study.time_axis([image.acquired_at for image in images])
     problems = _problems(study, images, patient, spacing_mm=working_spacing_mm(asked.spacing_mm, weights), device=device)
+    suit_voxels(chosen, problems[0].grid.spacing_mm)
+    method = instantiate(chosen, _convert_="all")
     stage(f"Reconstructing by {asked.method}")
     return reconstruct_series(
         problems,

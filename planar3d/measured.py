@@ -18,7 +18,7 @@ from planar3d.reconstruction.arrangement import better_arrangement
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.trained import checkpoint_of, trained_cameras, trained_spacing_mm
 
-__all__ = ["MeasuredPatient", "announce_place", "device_of", "open_measured", "require_as_given", "working_spacing_mm"]
+__all__ = ["MeasuredPatient", "announce_place", "device_of", "open_measured", "require_as_given", "suit_voxels", "working_spacing_mm"]
 
 DEFAULT_SPACING_MM = 4.8
 SPACING_FACTOR = 1.3  # within which voxels are as good as those that a network was trained on
@@ -67,10 +67,23 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         scanner=cfg.scanner,
         device=device_of(cfg.device),
     )
+    if "method" in cfg:
+        suit_voxels(cfg.method, problem.grid.spacing_mm)
     tell_of_other_voxels(cfg, problem.grid.spacing_mm)
     if cfg.check_arrangement:
         require_as_given(image, problem, views="the planar views", or_else="pass check_arrangement=false")
     return MeasuredPatient(image=image, patient=patient, problem=problem)
+
+
+def suit_voxels(method: DictConfig, spacing_mm: Sequence[float]) -> None:
+    """Have a method without weights of its own take those for the voxels it works on: whole pixels of the image, which may be coarse.
+
+    Args:
+        method: Configuration of the method.
+        spacing_mm: Edges of the working voxels [mm].
+    """
+    if "shipped" in method:
+        method.spacing_mm = _edge_mm(spacing_mm)
 
 
 def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
@@ -99,13 +112,18 @@ def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
     """
     weights = checkpoint_of(cfg)
     trained = None if weights is None else trained_spacing_mm(weights)
-    used = math.prod(spacing_mm) ** (1 / len(spacing_mm))
+    used = _edge_mm(spacing_mm)
     if trained is not None and not 1 / SPACING_FACTOR <= used / trained <= SPACING_FACTOR:
         text = (
             f"The network was trained on voxels of {trained:g} mm and works on {used:.2g} mm: be careful, maps may be less accurate; "
             "leave out spacing_mm, or give weights trained on such voxels as checkpoint"
         )
         _tell(text)
+
+
+def _edge_mm(spacing_mm: Sequence[float]) -> float:
+    """Edge of the cube as large as a voxel [mm]."""
+    return math.prod(spacing_mm) ** (1 / len(spacing_mm))
 
 
 def announce_place(image: PlanarImage) -> None:

@@ -33,8 +33,8 @@ def main(cfg: DictConfig) -> None:
     if cfg.patient.get("ct") is None or cfg.patient.get("labels") is None:
         raise ValueError("patient.ct and patient.labels are required to reconstruct; give the patient's CT and label map")
     with output_folder(cfg.output_dir, cfg) as folder, stages(5) as stage:
-        method = instantiate(cfg.method, _convert_="all")
         measured = open_measured(cfg, stage)
+        method = instantiate(cfg.method, _convert_="all")
         image, patient, problem = measured.image, measured.patient, measured.problem
         stage(f"Reconstructing by {method.name}")
         posterior = method(problem)

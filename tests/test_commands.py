@@ -80,8 +80,11 @@ def test_reconstruct_writes_whole_results_in_the_space_of_the_ct(
     assert not list(out.parent.glob(".out*"))
 
 
-def test_reconstruct_draws_from_the_posterior_unless_told_otherwise(run: Run, given: Given, acquisition: Path) -> None:
+def test_reconstruct_draws_from_the_posterior_unless_told_otherwise(
+    run: Run, given: Given, acquisition: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("reconstruct", *given(acquisition), "method.samples=4")
+    assert "trained on voxels of 8 mm and works on 16 mm" in " ".join(capsys.readouterr().out.split())  # those of 4.8 mm are further off
     assert nibabel.load("out/activity_std.nii.gz").shape == nibabel.load(acquisition / "ct.nii.gz").shape
     written = json.loads(Path("out/organs.json").read_text())
     truth = np.asarray(nibabel.load(acquisition / "truth.nii.gz").dataobj)
