@@ -27,7 +27,7 @@ from planar3d.dosimetry.organ_kinetics import organ_priors, taken
 from planar3d.dosimetry.study import Study, StudyImage
 from planar3d.dosimetry.study_dose import StudyDose
 from planar3d.dosimetry.study_options import DEFAULT
-from planar3d.grid import Grid, require_same_grid
+from planar3d.grid import Grid, cube_edge_mm, require_same_grid
 from planar3d.io import PlanarImage, read_planar, resample_to, write_volume
 from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
@@ -69,7 +69,7 @@ def main(cfg: DictConfig) -> None:
         density = None
         if study.options.density == "ct":
             density = hu_to_density(patient.resampled(series.grid).ct_hu[None].to(series.maps))
-        outline_voxel_mm = float(np.cbrt(np.prod(patient.grid.spacing_mm)))
+        outline_voxel_mm = cube_edge_mm(patient.grid.spacing_mm)
         found = StudyDose.of(study, series, density_g_per_ml=density, outline_voxel_mm=outline_voxel_mm, priors=priors, seed=cfg.seed)
         stage("Writing")
         write(folder, study, found, earlier)

@@ -17,7 +17,7 @@ import numpy as np
 
 from planar3d.units import MM3_PER_ML
 
-__all__ = ["Grid", "require_same_grid"]
+__all__ = ["Grid", "cube_edge_mm", "require_same_grid"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +99,15 @@ class Grid:
     def is_close(self, other: Grid, *, tolerance_mm: float = 1e-2) -> bool:
         """Whether both grids have the same shape and, within ``tolerance_mm``, the same voxel centres."""
         return self.shape == other.shape and np.allclose(self.affine, other.affine, atol=tolerance_mm)
+
+
+def cube_edge_mm(spacing_mm: Sequence[float]) -> float:
+    """Edge of the cube as large as a voxel [mm].
+
+    Args:
+        spacing_mm: Edges of the voxel [mm].
+    """
+    return math.prod(spacing_mm) ** (1 / len(spacing_mm))
 
 
 def require_same_grid(name: str, grid: Grid, other_name: str, other: Grid) -> None:

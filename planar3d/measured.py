@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from planar3d.anatomy.patient import Patient
+from planar3d.grid import cube_edge_mm
 from planar3d.io import PlanarImage, read_planar
 from planar3d.measurement import camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
@@ -83,7 +83,7 @@ def suit_voxels(method: DictConfig, spacing_mm: Sequence[float]) -> None:
         spacing_mm: Edges of the working voxels [mm].
     """
     if "shipped" in method:
-        method.spacing_mm = _edge_mm(spacing_mm)
+        method.spacing_mm = cube_edge_mm(spacing_mm)
 
 
 def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
@@ -112,18 +112,13 @@ def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
     """
     weights = checkpoint_of(cfg)
     trained = None if weights is None else trained_spacing_mm(weights)
-    used = _edge_mm(spacing_mm)
+    used = cube_edge_mm(spacing_mm)
     if trained is not None and not 1 / SPACING_FACTOR <= used / trained <= SPACING_FACTOR:
         text = (
             f"The network was trained on voxels of {trained:g} mm and works on {used:.2g} mm: be careful, maps may be less accurate; "
             "leave out spacing_mm, or give weights trained on such voxels as checkpoint"
         )
         _tell(text)
-
-
-def _edge_mm(spacing_mm: Sequence[float]) -> float:
-    """Edge of the cube as large as a voxel [mm]."""
-    return math.prod(spacing_mm) ** (1 / len(spacing_mm))
 
 
 def announce_place(image: PlanarImage) -> None:

@@ -43,11 +43,11 @@ def open_unet(
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
-    net, inputs, passes = _opened(checkpoint or shipped_for(shipped, spacing_mm), "unet")
+    net, inputs, config = _opened(checkpoint or shipped_for(shipped, spacing_mm), "unet")
     estimator: Any = net.estimator if isinstance(net, PosteriorNet) else net
     if window is not None:
         estimator = SlidingWindow(estimator, window, align=estimator.multiple)
-    return UNetReconstruction(net=estimator, inputs=inputs, passes=passes, **options)
+    return UNetReconstruction(net=estimator, inputs=inputs, passes=_passes(config), **options)
 
 
 def open_diffusion(
@@ -77,8 +77,7 @@ def open_diffusion(
         ValueError: There is no such file, or it holds no such network.
     """
     checkpoint = checkpoint or shipped_for(shipped, spacing_mm)
-    net, inputs, passes = _opened(checkpoint, "diffusion")
-    config = load_config(str(checkpoint))
+    net, inputs, config = _opened(checkpoint, "diffusion")
     noise = config["model"].get("noise", {"_target_": "planar3d.diffusion.NoiseField"})
     if not isinstance(net, PosteriorNet):
         raise ValueError(
@@ -91,20 +90,26 @@ def open_diffusion(
     asked, told = {"organ_widen": organ_widen, "organ_error": organ_error}, config.get("intervals", {})
     intervals: dict[str, Any] = {name: told.get(name, usual) if asked[name] is None else asked[name] for name, usual in INTERVALS.items()}
     return DiffusionReconstruction(
-        net=net, inputs=inputs, passes=passes, sampler=sampler, noise=instantiate(noise, _convert_="all"), **options, **intervals
+        net=net, inputs=inputs, passes=_passes(config), sampler=sampler, noise=instantiate(noise, _convert_="all"), **options, **intervals
     )
 
 
-def _opened(checkpoint: str | None, method: str) -> tuple[Any, PhysicsInputs, int]:
-    """Network, inputs and number of passes of a weights file."""
+def _opened(checkpoint: str | None, method: str) -> tuple[Any, PhysicsInputs, dict[str, Any]]:
+    """Network, inputs and configuration of a weights file."""
     if checkpoint is None:
         raise ValueError(f"checkpoint is required by {method} and was not given; add checkpoint=... with weights that planar3d.train wrote")
-    model = load_config(checkpoint).get("model", {})
+    config = load_config(checkpoint)
+    model = config.get("model", {})
     if not {"net", "inputs"} <= set(model) or not is_ours(model["net"]) or not is_ours(model["inputs"]):
         raise ValueError(f"checkpoint {checkpoint} does not describe a network of planar3d; give weights that planar3d.train wrote")
     net, inputs = instantiate(model["net"], _convert_="all"), instantiate(model["inputs"], _convert_="all")
     load_checkpoint_into(net, checkpoint)
-    return net, inputs, int(model.get("passes", 1))
+    return net, inputs, config
+
+
+def _passes(config: dict[str, Any]) -> int:
+    """How often the estimator goes over its estimate."""
+    return int(config["model"].get("passes", 1))
 
 
 def shipped_for(family: str | None, spacing_mm: float | None) -> str | None:
