@@ -96,6 +96,14 @@ def test_a_run_that_no_longer_improves_goes_on_where_it_ended(run: Run) -> None:
     assert {path.name for path in last.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
 
 
+def test_a_training_may_be_given_a_time_instead_of_steps(run: Run) -> None:
+    timed = ["scheduler=timed", "+trainer.max_time.seconds=2", "trainer.max_epochs=-1", "trainer.log_every_n_steps=1"]
+    steps = [row for row in logged(run("out", *timed)) if row["train/loss"]]
+    assert len(steps) > 2  # more than the one epoch of the smoke test
+    with pytest.raises(SystemExit):
+        run("endless", "trainer.max_epochs=-1")
+
+
 def test_an_estimator_may_be_exchanged_beside_a_trained_denoiser(run: Run, tmp_path: Path) -> None:
     small = ["+debug=smoke_diffusion", *SMALL[1:], *SAMPLER]
     first = run("first", "+experiment=diffusion_ps", "checkpoint=null", small=small) / "weights.safetensors"

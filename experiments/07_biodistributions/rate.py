@@ -31,6 +31,7 @@ DEVICE = "cuda" if "cuda" in sys.argv[1:] else "cpu"
 GRID = Grid.centred((88, 64, 96) if DEVICE == "cuda" else (56, 40, 64), 8.0)
 BATCH_SIZES = (16, 64) if DEVICE == "cuda" else (4, 8)
 BATCHES = 12
+ENERGY_KEV = 208.0
 
 
 def main() -> None:
@@ -88,8 +89,8 @@ def network_s(batch: int = 4) -> float:
 def anatomies() -> tuple[torch.Tensor, torch.Tensor]:
     """Labels and mu-maps of four digital patients in the middle of the grid."""
     patients: list[Patient] = [digital_patient(seed, spacing_mm=8.0) for seed in (1, 2, 3, 4)]
-    bank = AnatomyBank.from_patients(patients, energy_kev=208.0)
-    return fitted(bank.labels).long().to(DEVICE), fitted(bank.mu_map).to(DEVICE)
+    bank = AnatomyBank.from_patients(patients, energies_kev=[ENERGY_KEV])
+    return fitted(bank.labels).long().to(DEVICE), fitted(bank.mu_maps[ENERGY_KEV]).to(DEVICE)
 
 
 def fitted(volume: torch.Tensor) -> torch.Tensor:

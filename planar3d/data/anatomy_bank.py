@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from planar3d.anatomy.patient import Patient
+from planar3d.data.segmented_organs import holding
 from planar3d.grid import Grid
-from planar3d.organs import ABSENT_IN_POOR_SEGMENTATION
 from planar3d.shapes import LabelMap, Volume
 
 __all__ = ["AnatomyBank"]
@@ -25,14 +25,12 @@ class AnatomyBank:
         grid: The common grid; its middle is the middle of every patient.
         mu_maps: Linear attenuation at each energy [keV], ``(n, 1, x, y, z)`` [1/mm].
         labels: Organ ids, ``(n, 1, x, y, z)``.
-        poor_labels: The same without `planar3d.organs.ABSENT_IN_POOR_SEGMENTATION`.
         pet: Pre-therapy PET of every patient, of any unit, ``(n, 1, x, y, z)``; None where they have none.
     """
 
     grid: Grid
     mu_maps: Mapping[float, Float[Tensor, "n 1 x y z"]]
     labels: Integer[Tensor, "n 1 x y z"]
-    poor_labels: Integer[Tensor, "n 1 x y z"]
     pet: Float[Tensor, "n 1 x y z"] | None = None
 
     @classmethod
@@ -55,17 +53,13 @@ class AnatomyBank:
         grid = Grid.centred((nx, ny, nz), patients[0].grid.spacing_mm, patients[0].grid.centre_mm)
         mu_maps = {e: torch.stack([_padded(p.mu_map(e), grid.shape) for p in patients]) for e in energies_kev}
         labels = [_padded(p.labels.to(torch.uint8), grid.shape) for p in patients]
-        poor = [_padded(p.without(ABSENT_IN_POOR_SEGMENTATION).labels.to(torch.uint8), grid.shape) for p in patients]
         pets = [_padded(p.pet, grid.shape) for p in patients if p.pet is not None]
         if pets and len(pets) < len(patients):
             without = [p.name for p in patients if p.pet is None]
             raise ValueError(
                 f"all patients must have a PET, or none; {', '.join(without)} have none: give theirs, or leave out the others'"
             )
-        return cls(
-            grid=grid, mu_maps=mu_maps, labels=torch.stack(labels), poor_labels=torch.stack(poor),
-            pet=torch.stack(pets) if pets else None,
-        )  # fmt: skip
+        return cls(grid=grid, mu_maps=mu_maps, labels=torch.stack(labels), pet=torch.stack(pets) if pets else None)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -95,25 +89,23 @@ class AnatomyBank:
             self,
             mu_maps={energy: change(mu_map) for energy, mu_map in self.mu_maps.items()},
             labels=change(self.labels),
-            poor_labels=change(self.poor_labels),
             pet=None if self.pet is None else change(self.pet),
         )
 
-    def select(self, index: Integer[Tensor, " b"], poor: Bool[Tensor, " b"], *, energy_kev: float) -> tuple[LabelMap, LabelMap, Volume]:
+    def select(self, index: Integer[Tensor, " b"], held: Bool[Tensor, "b id"], *, energy_kev: float) -> tuple[LabelMap, LabelMap, Volume]:
         """Anatomies for a batch.
 
         Args:
             index: Which anatomy each sample has, ``(b,)``.
-            poor: Whether the labels given lack what a poorer segmentation lacks, ``(b,)``.
+            held: Whether the labels given hold each organ, ``(b, id)``.
             energy_kev: Energy of the mu-map, one of those of the bank [keV].
 
         Returns:
             Labels, labels given, and mu-map [1/mm], each ``(b, 1, x, y, z)``.
         """
-        index, poor = index.to(self.labels.device), poor.to(self.labels.device)
+        index, held = index.to(self.labels.device), held.to(self.labels.device)
         labels = self.labels[index].long()
-        given = torch.where(poor.view(-1, 1, 1, 1, 1), self.poor_labels[index].long(), labels)
-        return labels, given, self.mu_maps[energy_kev][index]
+        return labels, holding(labels, held), self.mu_maps[energy_kev][index]
 
     def pets(self, index: Integer[Tensor, " b"]) -> Volume | None:
         """PET of each sample of a batch, ``(b, 1, x, y, z)``; None where the patients have none.

@@ -87,7 +87,7 @@ class MeasuredDataModule(PhantomDataModule):
         if not self._banks:
             given = self.problem
             mu_maps = {self.simulator.camera.energy_kev: given.mu_map}
-            bank = AnatomyBank(grid=given.grid, mu_maps=mu_maps, labels=given.labels, poor_labels=given.labels, pet=self.pet)
+            bank = AnatomyBank(grid=given.grid, mu_maps=mu_maps, labels=given.labels, pet=self.pet)
             self._banks = {True: bank, False: bank}
 
     @property

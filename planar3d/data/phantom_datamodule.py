@@ -20,6 +20,7 @@ from planar3d.anatomy.patient import Patient
 from planar3d.data.anatomy_bank import AnatomyBank
 from planar3d.data.field_window import FieldWindows
 from planar3d.data.index_batches import IndexBatches
+from planar3d.data.segmented_organs import segmented_organs
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.solved_problem import SolvedProblem
 from planar3d.simulation import PlanarSimulator
@@ -40,13 +41,13 @@ class SampleKeys:
     Attributes:
         seeds: Seeds of the phantoms, ``(b,)``.
         anatomy: Which anatomy, ``(b,)``.
-        poor: Whether the labels given are those of a poorer segmentation, ``(b,)``.
-        outlined: Whether they hold the lesions, ``(b,)``.
+        held: Which organs the labels given hold, ``(b, id)``.
+        outlined: Whether they hold the lesions too, ``(b,)``.
     """
 
     seeds: Integer[Tensor, " b"]
     anatomy: Integer[Tensor, " b"]
-    poor: Bool[Tensor, " b"]
+    held: Bool[Tensor, "b id"]
     outlined: Bool[Tensor, " b"]
 
 
@@ -64,6 +65,8 @@ class PhantomDataModule(LightningDataModule):
         seed: Fixes the training samples.
         outlined_share: Share of the training samples whose given labels hold the lesions, as outlined by a reader.
         windows: Which part of the field a training batch shows; None for all of it. Validation shows all of it.
+        sparse_share: Share of the training samples whose given labels hold few organs, which differ from sample to sample
+            (`planar3d.data.segmented_organs`).
         training_simulators: Simulators for training, of any names, of which each batch takes one; None for `simulator`. Validation always
             takes that.
     """
@@ -80,6 +83,7 @@ class PhantomDataModule(LightningDataModule):
         poor_share: float = 0.5,
         seed: int = 0,
         outlined_share: float = 0.0,
+        sparse_share: float = 0.0,
         windows: FieldWindows | None = None,
         training_simulators: Mapping[str, PlanarSimulator] | None = None,
     ) -> None:
@@ -88,7 +92,7 @@ class PhantomDataModule(LightningDataModule):
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        for name, share in (("poor_share", poor_share), ("outlined_share", outlined_share)):
+        for name, share in (("poor_share", poor_share), ("outlined_share", outlined_share), ("sparse_share", sparse_share)):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {share}")
         self.simulator = simulator
@@ -99,6 +103,7 @@ class PhantomDataModule(LightningDataModule):
         self.validation_samples = validation_samples
         self.poor_share = poor_share
         self.outlined_share = outlined_share
+        self.sparse_share = sparse_share
         self.seed = seed
         self.windows = windows
         self.training_simulators = training_simulators
@@ -143,7 +148,7 @@ class PhantomDataModule(LightningDataModule):
         simulator = self.simulator
         if training:
             simulator, bank = self._shared(_hash(self.seed, epoch, int(index[0]), 3), bank)
-        labels, given, mu_map = bank.select(keys.anatomy, keys.poor, energy_kev=simulator.camera.energy_kev)
+        labels, given, mu_map = bank.select(keys.anatomy, keys.held, energy_kev=simulator.camera.energy_kev)
         pet = bank.pets(keys.anatomy)
         outlined = keys.outlined if keys.outlined.any() else None
         with torch.no_grad():
@@ -168,15 +173,16 @@ class PhantomDataModule(LightningDataModule):
             turns = [i + i // count for i in indices]  # one further each time round: every anatomy comes with both kinds of labels
             poor = [math.floor((t + 1) * self.poor_share) > math.floor(t * self.poor_share) for t in turns]
             outlined = [False] * len(indices)
+            sparse = [None] * len(indices)
         else:
             words = [_hash(self.seed, epoch, i) for i in indices]
             anatomy = [_hash(w, 1, 0) % count for w in words]
             poor = [_hash(w, 2, 0) / _MASK < self.poor_share for w in words]
             outlined = [_hash(w, 4, 0) / _MASK < self.outlined_share for w in words]
+            sparse = [_hash(w, 6, 0) if _hash(w, 5, 0) / _MASK < self.sparse_share else None for w in words]
         seeds = [w % PHANTOM_SEEDS for w in words]
-        return SampleKeys(
-            seeds=torch.tensor(seeds), anatomy=torch.tensor(anatomy), poor=torch.tensor(poor), outlined=torch.tensor(outlined)
-        )
+        held = [segmented_organs(poor=p, sparse_seed=s) for p, s in zip(poor, sparse, strict=True)]
+        return SampleKeys(seeds=torch.tensor(seeds), anatomy=torch.tensor(anatomy), held=torch.stack(held), outlined=torch.tensor(outlined))
 
     def _shared(self, word: int, bank: AnatomyBank) -> tuple[PlanarSimulator, AnatomyBank]:
         """Simulator and part of the field of a training batch."""

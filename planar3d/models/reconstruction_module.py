@@ -6,6 +6,7 @@ estimate, and the baseline that it has to beat, with the truth.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,8 @@ class ReconstructionModule(LightningModule):
         net: What is trained, and written as weights.
         inputs: Makes the channels and the baseline.
         optimizer: Parameters to optimiser.
-        scheduler: Optimiser and ``total_steps`` to a schedule that advances once per step; None keeps the learning rate.
+        scheduler: Optimiser and ``total_steps``, None where the steps do not end the training, to a schedule that advances once per step;
+            None keeps the learning rate.
     """
 
     def __init__(
@@ -93,5 +95,6 @@ class ReconstructionModule(LightningModule):
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
         if self.scheduler is None:
             return optimizer
-        schedule: Any = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        schedule: Any = self.scheduler(optimizer, total_steps=int(steps) if math.isfinite(steps) else None)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -9,6 +9,7 @@ import torch
 
 from planar3d.anatomy.patient import Patient
 from planar3d.data import AnatomyBank
+from planar3d.data.segmented_organs import segmented_organs
 from planar3d.grid import Grid
 from planar3d.organs import BODY, organ_id
 
@@ -28,8 +29,8 @@ def test_padding_keeps_each_patient_whole_and_in_the_middle(patients: list[Patie
 
 def test_every_energy_has_its_mu_map_and_the_labels_are_shared(patients: list[Patient]) -> None:
     bank = AnatomyBank.from_patients(patients, energies_kev=[140.5, 364.5]).to("cpu")
-    index, poor = torch.tensor([1]), torch.tensor([False])
-    soft, hard = (bank.select(index, poor, energy_kev=e) for e in (140.5, 364.5))
+    index, held = torch.tensor([1]), segmented_organs(poor=False)[None]
+    soft, hard = (bank.select(index, held, energy_kev=e) for e in (140.5, 364.5))
     assert torch.equal(soft[0], hard[0])
     assert soft[2].max() == patients[1].mu_map(140.5).max()
     assert hard[2].max() == patients[1].mu_map(364.5).max()
@@ -38,7 +39,8 @@ def test_every_energy_has_its_mu_map_and_the_labels_are_shared(patients: list[Pa
 
 def test_poor_labels_lack_vessels_alone_here(patients: list[Patient]) -> None:
     bank = AnatomyBank.from_patients(patients, energies_kev=[ENERGY_KEV])
-    labels, given, mu_map = bank.select(torch.tensor([1, 1, 0]), torch.tensor([False, True, True]), energy_kev=ENERGY_KEV)
+    held = torch.stack([segmented_organs(poor=poor) for poor in (False, True, True)])
+    labels, given, mu_map = bank.select(torch.tensor([1, 1, 0]), held, energy_kev=ENERGY_KEV)
     vessels = labels == organ_id("vessels")
     assert torch.equal(given[0], labels[0])
     assert (given[1:][vessels[1:]] == BODY).all()

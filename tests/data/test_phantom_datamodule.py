@@ -46,14 +46,16 @@ def test_epochs_indices_and_seeds_give_different_samples(make_data: MakeData) ->
 def test_validation_does_not_depend_on_the_seed_and_shows_every_anatomy_with_both_kinds_of_labels(make_data: MakeData) -> None:
     keys, other = (make_data(seed=s).keys(torch.arange(4), epoch=None) for s in (0, 1))
     assert torch.equal(keys.seeds, other.seeds)
-    assert sorted(zip(keys.anatomy.tolist(), keys.poor.tolist(), strict=True)) == [(0, False), (0, True), (1, False), (1, True)]
+    poor = ~keys.held[:, organ_id("vessels")]
+    assert sorted(zip(keys.anatomy.tolist(), poor.tolist(), strict=True)) == [(0, False), (0, True), (1, False), (1, True)]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_share_of_poor_labels_is_the_one_asked_for(share: float, make_data: MakeData) -> None:
     data = make_data(poor_share=share)
     for epoch in (None, 0):
-        assert data.keys(torch.arange(1000), epoch=epoch).poor.float().mean() == pytest.approx(share, abs=0.05)
+        poor = ~data.keys(torch.arange(1000), epoch=epoch).held[:, organ_id("vessels")]
+        assert poor.float().mean() == pytest.approx(share, abs=0.05)
 
 
 def test_the_method_is_given_the_anatomy_before_it_moved_and_the_labels_as_told(make_data: MakeData) -> None:
@@ -96,6 +98,19 @@ def test_lesions_are_in_the_labels_given_as_often_as_asked(make_data: MakeData, 
     assert not lesions_alone(data.synthesise(index, epoch=None).problem.labels).any()
 
 
+def test_sparse_labels_are_those_of_training_samples_alone_and_differ_between_them(make_data: MakeData) -> None:
+    data, index = make_data(poor_share=0.0, sparse_share=0.5), torch.arange(400)
+    held = data.keys(index, epoch=0).held
+    sparse = ~held.all(dim=1)
+    assert sparse.float().mean() == pytest.approx(0.5, abs=0.07)
+    assert len(held[sparse].unique(dim=0)) > 150
+    assert data.keys(index, epoch=None).held.all()
+    lacking = index[~held[:, organ_id("vessels")]][:2]
+    sample = data.synthesise(lacking, epoch=0)
+    assert not (sample.problem.labels == organ_id("vessels")).any()
+    assert (sample.truth.imaged_labels == organ_id("vessels")).any()
+
+
 @pytest.mark.parametrize(("count", "world_size"), [(8, 1), (8, 2), (7, 3)])
 def test_devices_share_out_the_indices_and_make_as_many_steps(count: int, world_size: int) -> None:
     shares = [IndexBatches(count=count, batch_size=2, rank=rank, world_size=world_size) for rank in range(world_size)]
@@ -106,7 +121,9 @@ def test_devices_share_out_the_indices_and_make_as_many_steps(count: int, world_
     assert all(len(share) == len(list(share)) for share in shares)
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"samples_per_epoch": 0}, {"poor_share": 1.5}, {"outlined_share": -0.1}])
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"samples_per_epoch": 0}, {"poor_share": 1.5}, {"outlined_share": -0.1}, {"sparse_share": 2.0}]
+)
 def test_useless_options_are_told(options: dict[str, float], make_data: MakeData) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         make_data(**options)
