@@ -11,7 +11,7 @@ Training draws below ``2^31``, and generators use the low 32 bits of a seed, so 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -79,6 +79,14 @@ class BenchmarkCases:
     poor_labels: tuple[bool, ...]
     grid: Grid
     reference: Volume | None = None
+
+    def to(self, device: torch.device | str) -> BenchmarkCases:
+        """The same cases on another device: imaged on the CPU, they are the same for all."""
+        camera = self.problem.camera
+        assert camera is not None  # a benchmark's problems come from one
+        truth = self.truth.to(device)
+        reference = None if self.reference is None else self.reference.to(device)
+        return replace(self, truth=truth, problem=PlanarProblem.of_batch(truth, camera, self.grid), reference=reference)
 
 
 class Benchmark:

@@ -22,6 +22,7 @@ from rich.table import Table
 from planar3d.benchmark import Benchmark, BenchmarkCases
 from planar3d.config import command
 from planar3d.io.csv_rows import write_csv
+from planar3d.measured import device_of
 from planar3d.metrics import bootstrap_mean, paired_difference
 from planar3d.metrics.matched_resolution import fitted_width
 from planar3d.reconstruction.posterior import Posterior
@@ -58,7 +59,7 @@ BOOTSTRAP_SEED = 0
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Run, score, summarise, write."""
-    methods, benchmark = _methods(cfg), _benchmark(cfg)
+    methods, benchmark, device = _methods(cfg), _benchmark(cfg), device_of(cfg.device)
     console = Console(highlight=False)
     for name in benchmark.missing:
         console.print(f"Left out {name}: its files are not there; set PLANAR3D_DATA to the folder that holds them")
@@ -66,7 +67,8 @@ def main(cfg: DictConfig) -> None:
     with output_folder(cfg.output_dir, cfg) as folder:
         anatomies = benchmark.anatomies if cfg.anatomies is None else tuple(cfg.anatomies)
         with stages(len(anatomies) * len(cfg.methods)) as stage:
-            for cases in benchmark.only(anatomies):
+            for imaged in benchmark.only(anatomies):
+                cases = imaged.to(device)
                 for name in cfg.methods:
                     stage(f"{cases.anatomy}: {name}")
                     posterior, seconds = _timed(methods[name] or _patient_specific(cfg, name, cases.anatomy), cases)
@@ -158,6 +160,8 @@ def _timed(method: Any, cases: BenchmarkCases) -> tuple[Posterior, float]:
     """The estimate and the time per case [s]."""
     started = time.perf_counter()
     posterior = method(cases.problem)
+    if posterior.mean.is_cuda:
+        torch.cuda.synchronize()
     return posterior, (time.perf_counter() - started) / len(cases.truth)
 
 

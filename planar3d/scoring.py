@@ -149,7 +149,7 @@ def _coverage(posterior: Posterior, organs: OrganErrors, k: int) -> Row:
 
 def _hosts(imaged: Tensor, given: Tensor) -> Tensor:
     """Imaged labels with the lesions drawn as part of the organ they lie in: a method is not told of them, so its organs hold them."""
-    lesions = torch.tensor([organ_id(name) for name in LESIONS])
+    lesions = torch.tensor([organ_id(name) for name in LESIONS], device=imaged.device)
     return torch.where(torch.isin(imaged, lesions) & ~torch.isin(given, lesions), given, imaged)
 
 

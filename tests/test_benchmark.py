@@ -10,7 +10,7 @@ from planar3d.phantom.biodistribution import Biodistribution
 from planar3d.phantom.deformation import Deformation
 from planar3d.phantom.synthesis import PhantomSynthesizer
 from planar3d.physics import GammaCamera
-from planar3d.reconstruction import Posterior
+from planar3d.reconstruction import Posterior, QPlanar
 from planar3d.scoring import score
 from planar3d.simulation import PlanarSimulator
 
@@ -33,6 +33,24 @@ def test_cases_are_the_same_every_time() -> None:
     first, second = next(iter(benchmark())), next(iter(benchmark()))
     assert torch.equal(first.truth.views, second.truth.views)
     assert torch.equal(first.truth.activity, second.truth.activity)
+
+
+def test_cases_moved_to_a_device_are_the_same_and_explain_the_same_counts() -> None:
+    cases = next(iter(benchmark()))
+    moved = cases.to("cpu")
+    assert torch.equal(moved.truth.views, cases.truth.views)
+    assert moved.poor_labels == cases.poor_labels
+    activity = cases.truth.activity
+    torch.testing.assert_close(moved.problem.expected_counts(activity), cases.problem.expected_counts(activity))
+
+
+@pytest.mark.gpu
+def test_a_method_is_worth_the_same_on_a_gpu() -> None:
+    cases = next(iter(benchmark()))
+    here, there = (score(c, "qplanar", QPlanar()(c.problem), 0.0)["cases"] for c in (cases, cases.to("cuda")))
+    for one, other in zip(here, there, strict=True):
+        assert other["nmae"] == pytest.approx(one["nmae"], rel=1e-3)
+        assert other["total_bias"] == pytest.approx(one["total_bias"], abs=1e-3)
 
 
 def test_an_anatomy_keeps_its_cases_when_another_is_missing() -> None:
