@@ -23,7 +23,7 @@ from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reinforcement import ReinforcementRound, reinforce
 from planar3d.simulation import PlanarSimulator
 
-NET = {"_target_": "planar3d.nn.CorrectionUNet", "in_channels": PhysicsInputs().channels, "width": 8, "blocks_down": [1, 1]}
+NET = {"_target_": "planar3d.nn.CorrectionUNet", "in_channels": PhysicsInputs.channels, "width": 8, "blocks_down": [1, 1]}
 MODEL = {
     "_target_": "planar3d.models.UNetModule",
     "net": NET,
@@ -41,7 +41,7 @@ pytestmark = [
 def network() -> CorrectionUNet:
     """A small network of fixed weights."""
     torch.manual_seed(0)
-    return CorrectionUNet(in_channels=PhysicsInputs().channels, width=8, blocks_down=(1, 1))
+    return CorrectionUNet(in_channels=PhysicsInputs.channels, width=8, blocks_down=(1, 1))
 
 
 @pytest.fixture
@@ -176,8 +176,8 @@ def test_a_reward_tunes_a_diffusion_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     small = {"width": 8, "blocks_down": [1]}
-    net = PosteriorNet(in_channels=PhysicsInputs().channels, estimator=small, denoiser=small)
-    described = {"_target_": "planar3d.nn.PosteriorNet", "in_channels": PhysicsInputs().channels, "estimator": small, "denoiser": small}
+    net = PosteriorNet(in_channels=PhysicsInputs.channels, estimator=small, denoiser=small)
+    described = {"_target_": "planar3d.nn.PosteriorNet", "in_channels": PhysicsInputs.channels, "estimator": small, "denoiser": small}
     model = MODEL | {"_target_": "planar3d.models.DiffusionModule", "net": described}
     start = save_weights(tmp_path / "start.safetensors", net, {"model": model, "patient": {"spacing_mm": 16.0}})
     reward = ["rounds=0", "reward=likelihood", "reward.steps=2", "reward.sampler.evaluations=3"]

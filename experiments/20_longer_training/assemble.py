@@ -4,13 +4,11 @@
     python experiments/20_longer_training/assemble.py beside OUT.safetensors DENOISER.safetensors ESTIMATOR.safetensors
     python experiments/20_longer_training/assemble.py apart OUT.safetensors POSTERIOR.safetensors UNET
     python experiments/20_longer_training/assemble.py widen OUT.safetensors UNET.safetensors TIMES
-    python experiments/20_longer_training/assemble.py codes OUT.safetensors WEIGHTS.safetensors
 
 ``mean`` averages networks that went the same way for most of their training (model soups, Wortsman et al. 2022, arXiv:2203.05482);
 ``beside`` puts an estimator in the place of the one that a denoiser was trained beside; ``apart`` keeps the denoiser alone, and the name
 of the U-Net whose weights are its estimator; ``widen`` makes a U-Net so many times as wide that answers as it did, as a start
-(Net2WiderNet, Chen et al. 2016, arXiv:1511.05641); ``codes`` makes a network that is shown the codes of organs besides
-(`planar3d.reconstruction.features`) and does not heed them yet. The configuration kept is that of the first.
+(Net2WiderNet, Chen et al. 2016, arXiv:1511.05641). The configuration kept is that of the first.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from torch import Tensor, nn
 from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_weights
 from planar3d.nn.posterior_net import PosteriorNet
 from planar3d.nn.unet import CorrectionUNet
-from planar3d.reconstruction.features import CODE_BITS
 
 
 def main() -> None:
@@ -36,6 +33,7 @@ def main() -> None:
         take_mean(net, [opened(first, path) for path in others])
     elif how == "beside" and isinstance(net, PosteriorNet):
         net.estimator = opened(others[0], others[0])
+        config.pop("estimator_checkpoint", None)
         width = load_config(others[0])["model"]["net"]["width"]
         for described in (config["net"], config["model"]["net"]):
             described["estimator"]["width"] = width
@@ -47,15 +45,8 @@ def main() -> None:
             described["width"] *= int(others[0])
         narrow, net = net.state_dict(), instantiate(config["model"]["net"], _convert_="all")
         net.load_state_dict(widened(narrow, net.state_dict(), int(others[0])))
-    elif how == "codes":
-        seen = config["net"]["in_channels"]
-        for described in (config["net"], config["model"]["net"]):
-            described["in_channels"] += CODE_BITS
-        config["model"]["inputs"]["organ_codes"] = True
-        before, net = net.state_dict(), instantiate(config["model"]["net"], _convert_="all")
-        net.load_state_dict({name: heedless(before[name], new.shape, seen) for name, new in net.state_dict().items()})
     else:
-        raise SystemExit(f"the first word must be mean or codes, beside or apart for a posterior's weights, widen for a U-Net's, got {how}")
+        raise SystemExit(f"the first word must be mean, beside or apart for a posterior's weights, or widen for a U-Net's, got {how}")
     save_weights(out, net, config, dtype=torch.bfloat16)
 
 
@@ -70,16 +61,6 @@ def take_mean(net: nn.Module, others: Sequence[nn.Module]) -> None:
     """Average the tensors of networks into those of the first."""
     states = [n.state_dict() for n in (net, *others)]
     net.load_state_dict({name: torch.stack([s[name].float() for s in states]).mean(dim=0) for name in states[0]})
-
-
-def heedless(value: Tensor, shape: Sequence[int], seen: int) -> Tensor:
-    """Weights of a shape with more channels seen, those of the new ones, which follow the first ``seen``, zero."""
-    if value.shape == shape:
-        return value
-    folded = (shape[1] - value.shape[1]) // CODE_BITS  # voxels that a convolution takes as one
-    place = seen * folded
-    zeros = torch.zeros(value.shape[0], CODE_BITS * folded, *value.shape[2:])
-    return torch.cat([value[:, :place], zeros, value[:, place:]], dim=1)
 
 
 def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], times: int) -> dict[str, Tensor]:

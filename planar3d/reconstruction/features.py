@@ -7,8 +7,7 @@ With views ``y``, camera ``A``, view terms ``B_v`` of its adjoint, baseline ``x0
 - ``sqrt(B_v(y / (A x0 + k)) / B_v(1))``: where the images ask for more (> 1) or less than the baseline;
 - ``B_v(1)`` relative to its maximum: how well each view sees a voxel;
 - ``sqrt(x0 / s)``, and the same of the mean of ``x0`` over the organ that a voxel belongs to;
-- mu relative to its maximum in soft tissue, organ groups as masks, and where the voxel lies in the body;
-- if asked for, three bits that tell the organs of a group apart: a rib takes up less than a limb bone, a duodenum more than a colon.
+- mu relative to its maximum in soft tissue, organ groups as masks, and where the voxel lies in the body.
 
 Activity-like channels are divided by ``s`` and rooted, which evens out their variance; no channel depends on the count scale. A
 network's answer ``d`` becomes the activity ``s (sqrt(x0 / s) + d)^2``: non-negative, the baseline for ``d = 0``, and
@@ -57,8 +56,6 @@ LABEL_CHANNELS: dict[str, tuple[str, ...]] = {
     "soft_tissue": (*GROUPS["soft_tissue"], "trachea", "brain"),
 }  # fmt: skip
 """Organs that share one label channel."""
-
-CODE_BITS = 3  # tell apart up to eight organs of a group, both of a pair alike
 
 SPREAD = 0.25  # of the root of relative activity, where a network answers zero
 LOG_SPREAD_RANGE = (-4.0, 3.0)  # of a network's answer: never so small that a division overflows, never without bound
@@ -124,11 +121,10 @@ class PhysicsInputs:
         em_steps: EM steps that follow the network, through the camera.
         anatomy: Whether the network is shown organs and attenuation; to find out what they are worth.
         views: Views that are used, 0 anterior and 1 posterior; to find out what the second is worth.
-        organ_codes: Whether the network is told which organ of a group a voxel belongs to.
-
-    Attributes:
-        channels: Number of channels made.
     """
+
+    channels = 9 + len(LABEL_CHANNELS) + 4
+    """Number of channels made."""
 
     measured = (0, 1, 2, 3, 6, 7)
     """Channels that hold something of the measurement; the others are known before it."""
@@ -141,7 +137,6 @@ class PhysicsInputs:
         em_steps: int = 0,
         anatomy: bool = True,
         views: Sequence[int] = (0, 1),
-        organ_codes: bool = False,
     ) -> None:
         for name, value in (("dilation_mm", dilation_mm), ("em_steps", em_steps)):
             if value < 0:
@@ -153,8 +148,6 @@ class PhysicsInputs:
         self.em_steps = em_steps
         self.anatomy = anatomy
         self.views = tuple(sorted(set(views)))
-        self.organ_codes = organ_codes
-        self.channels = 9 + len(LABEL_CHANNELS) + 4 + CODE_BITS * organ_codes
 
     def __call__(self, problem: PlanarProblem) -> NetworkInputs:
         """Channels, baseline and scale of a batch."""
@@ -171,8 +164,6 @@ class PhysicsInputs:
                 _label_channels(problem.organ_labels).to(baseline),
                 _position_channels(body),
             ]
-            if self.organ_codes:
-                known.append(_code_channels(problem.organ_labels).to(baseline))
             channels = torch.cat([_baseline_channels(problem, baseline, body, scale), *known], dim=1)
             mask = _dilated(body, self.dilation_mm, problem.grid.spacing_mm)
             return NetworkInputs(channels=channels, baseline=baseline, scale=scale, mask=mask, problem=problem, em_steps=self.em_steps)
@@ -222,26 +213,6 @@ def _label_channels(labels: LabelMap) -> Tensor:
     table = torch.zeros(len(ORGANS), len(LABEL_CHANNELS), dtype=torch.bool)
     for channel, names in enumerate(LABEL_CHANNELS.values()):
         table[[organ_id(name) for name in names], channel] = True
-    return _looked_up(table, labels)
-
-
-def _code_channels(labels: LabelMap) -> Tensor:
-    """Bits of the place of each organ within its entry of `LABEL_CHANNELS`, ``(b, bit, x, y, z)``."""
-    table = torch.zeros(len(ORGANS), CODE_BITS, dtype=torch.bool)
-    for names in LABEL_CHANNELS.values():
-        kinds = list(dict.fromkeys(_kind(name) for name in names))
-        for name in names:
-            table[organ_id(name)] = torch.tensor([bool(kinds.index(_kind(name)) >> bit & 1) for bit in range(CODE_BITS)])
-    return _looked_up(table, labels)
-
-
-def _kind(name: str) -> str:
-    """What an organ has in common with the other of its pair, and a lesion with other lesions."""
-    return "lesion" if name in LESIONS else name.removesuffix("_left").removesuffix("_right")
-
-
-def _looked_up(table: Tensor, labels: LabelMap) -> Tensor:
-    """The row of a table that belongs to the label of each voxel, ``(b, column, x, y, z)``."""
     return table.to(labels.device)[labels[:, 0].long()].movedim(-1, 1)
 
 

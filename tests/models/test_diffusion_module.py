@@ -26,7 +26,7 @@ NET = {"width": 8, "blocks_down": (1,)}
 def make_module(*, lr: float = 1e-2, **options: object) -> DiffusionModule:
     torch.manual_seed(0)
     return DiffusionModule(
-        net=PosteriorNet(in_channels=PhysicsInputs().channels, estimator=NET, denoiser=NET),
+        net=PosteriorNet(in_channels=PhysicsInputs.channels, estimator=NET, denoiser=NET),
         inputs=PhysicsInputs(baseline=QPlanarEM(iterations=1)),
         loss=ActivityLoss(organ=0.2),
         optimizer=partial(torch.optim.AdamW, lr=lr),
@@ -143,7 +143,7 @@ def test_what_it_shows_lies_about_the_mean_of_both_networks(data: PhantomDataMod
 
 
 def test_weights_of_a_regression_start_the_diffusion_model(tmp_path: Path) -> None:
-    estimator = CorrectionUNet(in_channels=PhysicsInputs().channels, out_channels=2, width=8, blocks_down=(1,))
+    estimator = CorrectionUNet(in_channels=PhysicsInputs.channels, out_channels=2, width=8, blocks_down=(1,))
     unet = UNetModule(net=estimator, inputs=PhysicsInputs(), loss=ActivityLoss(), optimizer=partial(torch.optim.AdamW, lr=1e-3))
     weights = save_weights(tmp_path / "weights.safetensors", unet.net, {})
     module = make_module()

@@ -23,7 +23,7 @@ INPUTS = PhysicsInputs(baseline=QPlanarEM(iterations=1))
 def net() -> PosteriorNet:
     torch.manual_seed(0)
     options = {"width": 8, "blocks_down": (1,)}
-    return PosteriorNet(in_channels=PhysicsInputs().channels, estimator=options, denoiser=options)
+    return PosteriorNet(in_channels=PhysicsInputs.channels, estimator=options, denoiser=options)
 
 
 @pytest.fixture

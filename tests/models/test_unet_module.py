@@ -24,7 +24,7 @@ pytestmark = [
 
 def make_module(*, lr: float = 3e-3) -> UNetModule:
     torch.manual_seed(0)
-    net = CorrectionUNet(in_channels=PhysicsInputs().channels, width=8, blocks_down=(1,))
+    net = CorrectionUNet(in_channels=PhysicsInputs.channels, width=8, blocks_down=(1,))
     return UNetModule(
         net=net,
         inputs=PhysicsInputs(baseline=QPlanarEM(iterations=1)),

@@ -62,7 +62,7 @@ def test_every_organ_has_one_label_channel() -> None:
 
 def test_channels_are_as_many_as_told_and_finite(inputs: PhysicsInputs, problem: PlanarProblem) -> None:
     channels = inputs(problem).channels
-    assert channels.shape == (2, PhysicsInputs().channels, *problem.grid.shape)
+    assert channels.shape == (2, PhysicsInputs.channels, *problem.grid.shape)
     assert torch.isfinite(channels).all()
     assert channels.abs().max() < 20
 
