@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -41,6 +42,24 @@ EXIT_WRONG_INPUT = 2
 _NOISE = re.compile(
     r"^(full_key|object_type|reference_type|set the environment variable|config search path|search path entry|provider=)", re.I
 )
+
+
+def _shipped(family: str, spacing_mm: float | None) -> str | None:
+    """``${shipped:FAMILY,MM}``: the weights of a family that come with planar3d, for voxels nearest to that size."""
+    from planar3d.trained import shipped_for  # the libraries of training are not for commands that do without
+
+    return shipped_for(family, spacing_mm)
+
+
+def _of_weights(checkpoint: str | None, option: str, usual: Any) -> Any:
+    """``${of_weights:CHECKPOINT,OPTION,USUAL}``: an option of the network of a weights file; the usual one where no file tells it."""
+    from planar3d.trained import network_option
+
+    return usual if checkpoint is None else network_option(checkpoint, option, usual)
+
+
+OmegaConf.register_new_resolver("shipped", _shipped, replace=True)
+OmegaConf.register_new_resolver("of_weights", _of_weights, replace=True)
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

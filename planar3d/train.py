@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import nn
 
@@ -109,6 +109,9 @@ def _estimator(model: ReconstructionModule) -> nn.Module:
 
 def exported_config(cfg: DictConfig) -> dict[str, Any]:
     """What made the weights, without the paths of this machine and of the patient's files."""
+    cfg = cfg.copy()
+    cfg.checkpoint = cfg.checkpoint  # settled first, as are the options that follow it: a path is not told
+    OmegaConf.resolve(cfg.net)
     return {key: value for key, value in without_paths(cfg).items() if key not in ("callbacks", "logger")}
 
 

@@ -17,7 +17,16 @@ from planar3d.reconstruction.diffusion import DiffusionReconstruction
 from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.learned import UNetReconstruction
 
-__all__ = ["checkpoint_of", "is_ours", "open_diffusion", "open_unet", "shipped_for", "trained_cameras", "trained_spacing_mm"]
+__all__ = [
+    "checkpoint_of",
+    "is_ours",
+    "network_option",
+    "open_diffusion",
+    "open_unet",
+    "shipped_for",
+    "trained_cameras",
+    "trained_spacing_mm",
+]
 
 INTERVALS = {"organ_widen": 2.0, "organ_error": 0.05}
 """Standard errors of organs where weights do not tell theirs: found for `diffusion_population_8mm` (experiments/13_posterior)."""
@@ -139,6 +148,24 @@ def checkpoint_of(cfg: DictConfig) -> str | None:
     """
     method = cfg.get("method") or {}
     return cfg.checkpoint or shipped_for(method.get("shipped"), method.get("spacing_mm"))
+
+
+def network_option(checkpoint: str, option: str, usual: Any) -> Any:
+    """An option of the network that a weights file describes, so that training may start from it.
+
+    Args:
+        checkpoint: Weights file, or the name of weights that come with planar3d.
+        option: As in ``conf/net``, with a dot before one of a part, as ``"estimator.width"``; of a U-Net's weights, which may be the
+            estimator of a posterior's network, the U-Net's own.
+        usual: Returned where there is no such file, or it does not tell: opening it will say what is wrong.
+    """
+    try:
+        net = load_config(checkpoint)["model"]["net"]
+    except (ValueError, KeyError, OSError):
+        return usual
+    part, _, name = option.rpartition(".")
+    described = net.get(part, net if part == "estimator" else {}) if part else net
+    return described.get(name, usual)
 
 
 def trained_spacing_mm(checkpoint: str) -> float | None:

@@ -12,10 +12,11 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
 
 from planar3d import train
 from planar3d.config import CONFIG_DIR
-from planar3d.models import load_weights, save_weights
+from planar3d.models import load_checkpoint_into, load_weights, save_weights
 from planar3d.nn import CorrectionUNet
 from planar3d.trained import open_diffusion, open_unet
 
@@ -85,6 +86,30 @@ def test_training_goes_on_from_weights_and_from_a_checkpoint(run: Run, capsys: p
     capsys.readouterr()
     third = run("third", f"resume={first / 'checkpoints' / 'last.ckpt'}", "trainer.max_epochs=2", "trainer.log_every_n_steps=1")
     assert max(int(row["epoch"]) for row in logged(third) if row["train/loss"]) == 1
+
+
+def test_a_network_is_as_wide_as_the_weights_it_starts_from_and_says_so(run: Run) -> None:
+    first = run("first", "checkpoint=null", "net.width=16") / "weights.safetensors"
+    small = [argument for argument in SMALL if argument != "+debug=smoke"]
+    second = run("second", f"checkpoint={first}", "net.blocks_down=[1,1]", "trainer.max_epochs=1", small=small) / "weights.safetensors"
+    tensors, described = load_weights(second)
+    assert described["model"]["net"]["width"] == 16
+    assert described["checkpoint"] is None
+    assert {name: value.shape for name, value in tensors.items()} == {name: value.shape for name, value in load_weights(first)[0].items()}
+    assert open_unet(checkpoint=str(second)).name == "unet"
+
+
+def test_shipped_weights_are_those_for_the_voxels_trained_on() -> None:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        for experiment in ("unet_ps", "diffusion_ps"):
+            fine = compose("train", [f"+experiment={experiment}", "patient.spacing_mm=4.8", "output_dir=out"])
+            coarse = compose("train", [f"+experiment={experiment}", "output_dir=out"])
+            assert fine.checkpoint.endswith("_4.8mm")
+            assert coarse.checkpoint.endswith("_8mm")
+            for cfg in (fine, coarse):
+                described = train.exported_config(cfg)
+                assert described["checkpoint"] == cfg.checkpoint
+                load_checkpoint_into(instantiate(described["net"], _convert_="all"), cfg.checkpoint)
 
 
 def test_a_run_that_no_longer_improves_goes_on_where_it_ended(run: Run) -> None:
