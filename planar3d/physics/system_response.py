@@ -2,9 +2,10 @@
 
 A voxel at distance r from the face of a head and under d mm of water gives, relative to its unscattered counts,
 
-``primary_share (1 - sum_k tau_k) G(sigma(r)^2)  +  primary_share sum_k tau_k G(t_k(r)^2)  +  sum_c R_c(d) G(s_c(d)^2 + sigma(r)^2)``
+``primary_share K(0)  +  sum_c R_c(d) K(s_c(d)^2)``  with  ``K(v) = (1 - sum_k tau_k) G(v + sigma(r)^2) + sum_k tau_k G(v + t_k(r)^2)``,
 
-with the core ``sigma`` and the tails ``tau_k, t_k`` of the collimator-detector response and the components ``R_c, s_c`` of object scatter.
+the core ``sigma`` and the tails ``tau_k, t_k`` of the collimator-detector response and the components ``R_c, s_c`` of object scatter, which
+crosses the collimator as what did not scatter does.
 Each Gaussian is shared out among width nodes (`planar3d.physics.width_nodes`): the core plane by plane among narrow nodes, tails and
 scatter voxel by voxel, on a coarse grid, among wide ones.
 """
@@ -72,7 +73,7 @@ class SystemResponse:
         if self.scatter is not None:
             shallow = self._core_variance(nearest)
             deep = max(float(v) for *_, v in self.scatter.components(torch.tensor(DEEPEST_MM, dtype=torch.float64)))
-            widths += [torch.sqrt(shallow), torch.sqrt(deep + self._core_variance(farthest))]
+            widths += [torch.sqrt(shallow), *(torch.sqrt(deep + variance) for _, variance in self._collimator(farthest))]
         variances = [max(float(w) ** 2 - self.coarse_variance, NARROWEST_WIDE_MM**2) for w in widths]
         return torch.cat([torch.zeros(1, dtype=torch.float64), variance_nodes(min(variances), max(variances), WIDE_GROWTH)])
 
@@ -131,10 +132,14 @@ class SystemResponse:
         if self.scatter is None:
             raise ValueError("wide_weights needs object scatter; without it there are the tails alone (tail_weights)")
         depth = torch.arange(0.0, DEEPEST_MM + DEPTH_STEP_MM, DEPTH_STEP_MM, dtype=torch.float64)
-        core = self._core_variance(slabs_mm.flatten().to(depth))[:, None]
-        in_front, around, variance = (torch.stack(c).unsqueeze(1) for c in zip(*self.scatter.components(depth), strict=True))
+        seen = [
+            (share * in_front, share * around, scattered + variance[:, None])
+            for share, variance in self._collimator(slabs_mm.flatten().to(depth))
+            for in_front, around, scattered in self.scatter.components(depth)
+        ]
+        in_front, around = (torch.stack(strengths).unsqueeze(1) for strengths in list(zip(*seen, strict=True))[:2])
         strength = in_front + around
-        left = variance + core - self.coarse_variance
+        left = torch.stack([variance for *_, variance in seen]) - self.coarse_variance
         # what is narrower than the coarse grid can show is made up for by the others, so that the width of all scatter is right
         missing, positive = ((strength * part.clamp(min=0.0)).sum(dim=0) for part in (-left, left))
         kept = (1.0 - missing / positive.clamp(min=torch.finfo(positive.dtype).tiny)).clamp(min=0.0)
@@ -169,6 +174,11 @@ class SystemResponse:
             along_z=blur_matrix(torch.sqrt(self.core_nodes), voxels[1], pixels[1]),
             wide=wide,
         )
+
+    def _collimator(self, distance_mm: Tensor) -> list[tuple[float, Tensor]]:
+        """Share and variance [mm^2] of the core and of each tail at a distance [mm]."""
+        tails = [(t.share, t.sigma_mm(distance_mm) ** 2) for t in self.response.tail]
+        return [(1.0 - self.response.tail_share, self._core_variance(distance_mm)), *tails]
 
     def _core_variance(self, distance_mm: Tensor) -> Tensor:
         """Variance of the core at a distance [mm^2]."""

@@ -102,6 +102,26 @@ def test_tails_take_their_share_far_out() -> None:
     assert variances[0] - variances[1] == pytest.approx(0.3 * (widths[0] - widths[1]), rel=0.03)
 
 
+def test_scattered_photons_cross_septa_as_unscattered_ones_do() -> None:
+    """What scattered in the patient is spread out by the tails too, at the same total counts."""
+    tail = ResponseTail(share=0.3, slope=0.1, offset_mm=5.0)
+    grid = Grid.centred((161, 41, 161), 4.0)
+    activity = torch.zeros(1, 1, *grid.shape, dtype=torch.float64)
+    activity[0, 0, 79:83, 20, 79:83] = 1.0
+    mu = torch.full_like(activity, MU_WATER)
+    response = CollimatorResponse(slope=0.032, offset_mm=1.25, intrinsic_mm=1.3, tail=(tail,))
+    images = []
+    for collimator in (response, replace(response, tail=())):
+        with_scatter, without = (camera(response=collimator, scatter=s)(activity, mu, grid)[0, 0].sum(dim=1) for s in (True, False))
+        images.append(with_scatter - without)
+    assert float(images[0].sum()) == pytest.approx(float(images[1].sum()), rel=1e-2)
+    x_mm = (torch.arange(161, dtype=torch.float64) - 80.5) * 4.0
+    variances = [float((v * x_mm**2).sum() / v.sum()) for v in images]
+    distance_mm = torch.tensor(200.0, dtype=torch.float64)
+    widths = [float(w.sigma_mm(distance_mm)) ** 2 for w in (tail, response)]
+    assert variances[0] - variances[1] == pytest.approx(0.3 * (widths[0] - widths[1]), rel=0.03)
+
+
 def test_side_windows_see_scatter_and_hardly_anything_else(generator: torch.Generator) -> None:
     grid = Grid.centred((31, 25, 31), 8.0)
     mu = torch.full((1, 1, *grid.shape), MU_WATER, dtype=torch.float64)
