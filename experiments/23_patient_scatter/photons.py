@@ -131,7 +131,7 @@ def _water_along_y(density: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
 def _next_interaction(at: Tensor, way: Tensor, mu: Tensor, density: Tensor, shape: Tensor, spacing: Tensor, generator: Generator) -> Tensor:
     """Move photons to their next interaction, in place; the numbers of those that have one."""
     densest = float(density.max())
-    flying, met = torch.arange(len(mu)), []
+    flying, met = torch.arange(len(mu)), [torch.arange(0)]
     while len(flying):
         step = -torch.log1p(-torch.rand(len(flying), generator=generator)) / (mu[flying] * densest)
         at[:, flying] += step * way[:, flying] / spacing[:, None]
