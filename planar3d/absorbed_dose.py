@@ -42,7 +42,7 @@ from planar3d.report.dose_rows import dose_head, dose_rows
 from planar3d.report.dose_table import read_mean_doses_gy, write_dose_table, write_uncertainty_budget
 from planar3d.results import announce, output_folder, stages
 from planar3d.shapes import Volume
-from planar3d.trained import shipped_for
+from planar3d.trained import checkpoint_of
 from planar3d.units import MGY_PER_GY, SECONDS_PER_HOUR
 from planar3d.visualization.dose_figures import curve_figure, dose_volume_figure
 from planar3d.visualization.page import save_sheet
@@ -157,7 +157,7 @@ def _series(
             f"joint: false, or leave model out"
         )
     chosen = cfg.methods[asked.method]
-    weights = cfg.checkpoint or shipped_for(chosen.get("shipped"), asked.spacing_mm)
+    weights = checkpoint_of(cfg.checkpoint, chosen, asked.spacing_mm)
     images = [_planar(study, image, i) for i, image in enumerate(study.images, start=1)]
     times = study.time_axis([image.acquired_at for image in images])
     problems = _problems(study, images, patient, spacing_mm=working_spacing_mm(asked.spacing_mm, weights), device=device)

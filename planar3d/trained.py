@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
 
 from planar3d.diffusion import Sampler
 from planar3d.models.checkpoint import load_checkpoint_into, load_config, shipped_weights
@@ -66,6 +65,7 @@ def open_diffusion(
     spacing_mm: float | None = None,
     window: Sequence[int] | None = None,
     sampler: Sampler | None = None,
+    estimator_checkpoint: str | None = None,
     organ_widen: float | None = None,
     organ_error: float | None = None,
     **options: Any,
@@ -78,6 +78,7 @@ def open_diffusion(
         spacing_mm: Voxel edge that the method is to work on, as far as it is known [mm].
         window: Largest part of a volume that its networks see at once, along x, y, z [voxel]; None for the whole.
         sampler: Draws the samples.
+        estimator_checkpoint: File of a U-Net that takes the place of the estimator, as one trained for the patient; None for none.
         organ_widen: As `DiffusionReconstruction` takes it; None for what the file says under ``intervals``, else `INTERVALS`.
         organ_error: Likewise.
         options: Further options of `DiffusionReconstruction`.
@@ -85,7 +86,7 @@ def open_diffusion(
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
-    checkpoint = checkpoint or shipped_for(shipped, spacing_mm)
+    checkpoint = checkpoint or shipped_for(shipped, spacing_mm or _estimator_spacing_mm(estimator_checkpoint))
     net, inputs, config = _opened(checkpoint, "diffusion")
     noise = config["model"].get("noise", {"_target_": "planar3d.diffusion.NoiseField"})
     if not isinstance(net, PosteriorNet):
@@ -94,6 +95,8 @@ def open_diffusion(
         )
     if not is_ours(noise):
         raise ValueError(f"checkpoint {checkpoint} does not describe a diffusion model of planar3d; give weights that planar3d.train wrote")
+    if estimator_checkpoint is not None:
+        load_checkpoint_into(net.estimator, estimator_checkpoint)
     if window is not None:
         net.look_through(window)
     asked, told = {"organ_widen": organ_widen, "organ_error": organ_error}, config.get("intervals", {})
@@ -140,14 +143,21 @@ def shipped_for(family: str | None, spacing_mm: float | None) -> str | None:
     return min(edges, key=lambda name: edges[name] if spacing_mm is None else abs(math.log(edges[name] / spacing_mm)))
 
 
-def checkpoint_of(cfg: DictConfig) -> str | None:
-    """The weights that a command's method uses: those given, else those that come with planar3d; None for a method without weights.
+def checkpoint_of(checkpoint: str | None, method: Mapping[str, Any], spacing_mm: float | None = None) -> str | None:
+    """The weights that a method uses: those given, else those that come with planar3d; None for a method without weights.
 
     Args:
-        cfg: Configuration with ``checkpoint`` and ``method``.
+        checkpoint: Those given.
+        method: Configuration of the method.
+        spacing_mm: Voxel edge asked for; None for that of the method, or else of the U-Net given to it [mm].
     """
-    method = cfg.get("method") or {}
-    return cfg.checkpoint or shipped_for(method.get("shipped"), method.get("spacing_mm"))
+    edge_mm = spacing_mm or method.get("spacing_mm") or _estimator_spacing_mm(method.get("estimator_checkpoint"))
+    return checkpoint or shipped_for(method.get("shipped"), edge_mm)
+
+
+def _estimator_spacing_mm(estimator_checkpoint: str | None) -> float | None:
+    """Voxel edge of a U-Net beside which a denoiser is wanted [mm]; None where there is none."""
+    return None if estimator_checkpoint is None else trained_spacing_mm(estimator_checkpoint)
 
 
 def network_option(checkpoint: str, option: str, usual: Any) -> Any:

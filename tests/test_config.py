@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from planar3d.config import CONFIG_DIR, open_patient, wrong_input
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage
 from planar3d.measured import tell_of_other_training, tell_of_other_voxels
-from planar3d.models.checkpoint import save_weights, shipped_weights
-from planar3d.results import output_folder
+from planar3d.models.checkpoint import load_weights, save_weights, shipped_weights
+from planar3d.results import output_folder, without_paths
 from planar3d.trained import checkpoint_of, open_diffusion, open_unet, shipped_for, trained_cameras, trained_spacing_mm
 
 
@@ -134,8 +135,24 @@ def test_of_the_weights_that_come_with_the_package_those_for_voxels_nearest_in_s
 ) -> None:
     assert shipped_for(family, asked) == f"{family}_{edge_mm:g}mm"
     method = {"shipped": family, "spacing_mm": asked}
-    assert checkpoint_of(OmegaConf.create({"checkpoint": None, "method": method})) == f"{family}_{edge_mm:g}mm"
-    assert checkpoint_of(OmegaConf.create({"checkpoint": "mine.safetensors", "method": method})) == "mine.safetensors"
+    assert checkpoint_of(None, OmegaConf.create(method)) == f"{family}_{edge_mm:g}mm"
+    assert checkpoint_of("mine.safetensors", OmegaConf.create(method)) == "mine.safetensors"
+
+
+@pytest.mark.parametrize("edge_mm", [4.8, 8.0])
+def test_samples_are_drawn_about_a_network_of_the_patient_by_the_denoiser_for_its_voxels(edge_mm: float, tmp_path: Path) -> None:
+    tensors, described = load_weights(f"unet_population_{edge_mm:g}mm")
+    net = instantiate(described["model"]["net"], _convert_="all")
+    net.load_state_dict({name: value.float() for name, value in tensors.items()})
+    last = next(reversed(list(net.parameters())))
+    torch.nn.init.constant_(last, 0.25)
+    own = str(save_weights(tmp_path / "MILLER.safetensors", net, described))
+    method = {"shipped": "diffusion_population", "spacing_mm": None, "estimator_checkpoint": own}
+    assert checkpoint_of(None, method) == f"diffusion_population_{edge_mm:g}mm"
+    opened = open_diffusion(checkpoint=None, shipped="diffusion_population", estimator_checkpoint=own)
+    for name, value in opened.net.estimator.state_dict().items():
+        torch.testing.assert_close(value, net.state_dict()[name], msg=name)
+    assert "MILLER" not in str(without_paths(OmegaConf.create({"method": method})))
 
 
 def test_a_method_knows_the_voxels_that_a_benchmark_or_a_command_asks_for() -> None:
