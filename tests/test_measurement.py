@@ -119,7 +119,7 @@ def test_side_windows_stand_in_for_the_model_of_scatter(name: str, isotope: str,
     """Scatter in side windows comes from farther away than that in the peak: hot organs keep some of theirs."""
     scan = make_scan(name, isotope, kev)
     ignored, estimated = (scan.errors(replace(scan.image, scatter_correction=c)) for c in ("none", kind))
-    assert ignored.min() > 0.15
+    assert ignored.min() > 0.12  # 131I least: the tails of its collimator carry scatter out of the organs
     assert estimated.abs().max() < 0.14  # the bladder, hot and deep
     assert estimated.abs().mean() < 0.3 * ignored.abs().mean()
     assert estimated.abs()[ORGANS.index(BACKGROUND_ORGAN)] < 0.05
