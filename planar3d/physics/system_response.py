@@ -133,13 +133,13 @@ class SystemResponse:
             raise ValueError("wide_weights needs object scatter; without it there are the tails alone (tail_weights)")
         depth = torch.arange(0.0, DEEPEST_MM + DEPTH_STEP_MM, DEPTH_STEP_MM, dtype=torch.float64)
         seen = [
-            (share * in_front, share * around, scattered + variance[:, None])
-            for share, variance in self._collimator(slabs_mm.flatten().to(depth))
-            for in_front, around, scattered in self.scatter.components(depth)
+            (share * ahead[None], share * about[None], scattered + collimator[:, None])
+            for share, collimator in self._collimator(slabs_mm.flatten().to(depth))
+            for ahead, about, scattered in self.scatter.components(depth)
         ]
-        in_front, around = (torch.stack(strengths).unsqueeze(1) for strengths in list(zip(*seen, strict=True))[:2])
+        in_front, around, variance = (torch.stack(column) for column in zip(*seen, strict=True))
         strength = in_front + around
-        left = torch.stack([variance for *_, variance in seen]) - self.coarse_variance
+        left = variance - self.coarse_variance
         # what is narrower than the coarse grid can show is made up for by the others, so that the width of all scatter is right
         missing, positive = ((strength * part.clamp(min=0.0)).sum(dim=0) for part in (-left, left))
         kept = (1.0 - missing / positive.clamp(min=torch.finfo(positive.dtype).tiny)).clamp(min=0.0)
