@@ -107,19 +107,19 @@ def test_room_background_is_put_right(scan: Scan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "isotope", "kev", "kind"),
+    ("name", "isotope", "kev", "kind", "least"),
     [
-        ("siemens-melp", "Lu-177", None, "tew"),
-        ("siemens-he", "I-131", None, "tew"),
-        ("siemens-lehr", "Tc-99m", None, "dew"),
-        ("siemens-melp", "Lu-177", None, "dew"),
+        ("siemens-melp", "Lu-177", None, "tew", 0.15),
+        ("siemens-he", "I-131", None, "tew", 0.149),  # the tails of its collimator carry scatter out of the organs
+        ("siemens-lehr", "Tc-99m", None, "dew", 0.15),
+        ("siemens-melp", "Lu-177", None, "dew", 0.15),
     ],
 )
-def test_side_windows_stand_in_for_the_model_of_scatter(name: str, isotope: str, kev: float | None, kind: str) -> None:
+def test_side_windows_stand_in_for_the_model_of_scatter(name: str, isotope: str, kev: float | None, kind: str, least: float) -> None:
     """Scatter in side windows comes from farther away than that in the peak: hot organs keep some of theirs."""
     scan = make_scan(name, isotope, kev)
     ignored, estimated = (scan.errors(replace(scan.image, scatter_correction=c)) for c in ("none", kind))
-    assert ignored.min() > 0.12  # 131I least: the tails of its collimator carry scatter out of the organs
+    assert ignored.min() > least
     assert estimated.abs().max() < 0.14  # the bladder, hot and deep
     assert estimated.abs().mean() < 0.3 * ignored.abs().mean()
     assert estimated.abs()[ORGANS.index(BACKGROUND_ORGAN)] < 0.05
