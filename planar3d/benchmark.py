@@ -11,7 +11,7 @@ Training draws below ``2^31``, and generators use the low 32 bits of a seed, so 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -80,14 +80,6 @@ class BenchmarkCases:
     grid: Grid
     reference: Volume | None = None
 
-    def to(self, device: torch.device | str) -> BenchmarkCases:
-        """The same cases on another device: imaged on the CPU, they are the same for all."""
-        camera = self.problem.camera
-        assert camera is not None  # a benchmark's problems come from one
-        truth = self.truth.to(device)
-        reference = None if self.reference is None else self.reference.to(device)
-        return replace(self, truth=truth, problem=PlanarProblem.of_batch(truth, camera, self.grid), reference=reference)
-
 
 class Benchmark:
     """A named set of cases.
@@ -148,8 +140,12 @@ class Benchmark:
     def __iter__(self) -> Iterator[BenchmarkCases]:
         return self.only(self.anatomies)
 
-    def only(self, anatomies: Collection[str]) -> Iterator[BenchmarkCases]:
+    def only(self, anatomies: Collection[str], *, device: torch.device | str = "cpu") -> Iterator[BenchmarkCases]:
         """The cases of some anatomies, which are the same whether or not others are run.
+
+        Args:
+            anatomies: Their names.
+            device: Where the cases come to lie.
 
         Raises:
             ValueError: An anatomy is not part of the benchmark, or its files are not there.
@@ -159,10 +155,10 @@ class Benchmark:
             raise ValueError(f"anatomies {unknown} are not to be had in {self.name}; there are {', '.join(self.anatomies)}")
         for seed in self.digital_seeds:
             if f"digital_{seed}" in anatomies:
-                yield self.cases(digital_patient(seed, self.spacing_mm, self.field), name=f"digital_{seed}", real=False)
+                yield self.cases(digital_patient(seed, self.spacing_mm, self.field), name=f"digital_{seed}", real=False, device=device)
         for source in self.patients:
             if source.name in anatomies:
-                yield self.cases(self.read(source), name=source.name, real=True)
+                yield self.cases(self.read(source), name=source.name, real=True, device=device)
 
     def seeds(self, anatomy: str) -> Integer[Tensor, " b"]:
         """Seeds of the phantoms of an anatomy, which do not depend on what else is there, ``(b,)``."""
@@ -173,8 +169,8 @@ class Benchmark:
         """A real anatomy on the working grid."""
         return Patient.from_files(source.ct, source.labels, label_scheme=source.label_scheme, spacing_mm=self.spacing_mm, name=source.name)
 
-    def cases(self, patient: Patient, *, name: str, real: bool) -> BenchmarkCases:
-        """Image one anatomy with its biodistributions."""
+    def cases(self, patient: Patient, *, name: str, real: bool, device: torch.device | str = "cpu") -> BenchmarkCases:
+        """Image one anatomy with its biodistributions, on the CPU, so that the cases are the same wherever they come to lie."""
         count, grid, seeds = self.cases_per_anatomy, patient.grid, self.seeds(name)
         poor = tuple(self.poor_labels and k % 2 == 1 for k in range(count))
         poorer = patient.without(ABSENT_IN_POOR_SEGMENTATION)
@@ -183,11 +179,12 @@ class Benchmark:
         camera = self.simulator.camera
         mu_map = patient.mu_map(camera.energy_kev).expand(count, 1, *grid.shape)
         truth = self.simulator.simulate(labels=labels, given_labels=given, mu_map=mu_map, grid=grid, seeds=seeds)
-        problem = PlanarProblem.of_batch(truth, camera, grid)
         reference = None
         if self.spect is not None:
             # the draw of a seed is always the same, so this is the anatomy in which the planar views were taken
             synthesizer = self.simulator.synthesizer
             imaged = synthesizer.render(synthesizer.draw(seeds), labels, mu_map, grid)
-            reference = self.spect(truth, imaged.mu_map, grid, seeds).mean
+            reference = self.spect(truth, imaged.mu_map, grid, seeds).mean.to(device)
+        truth = truth.to(device)
+        problem = PlanarProblem.of_batch(truth, camera, grid)
         return BenchmarkCases(anatomy=name, real=real, problem=problem, truth=truth, poor_labels=poor, grid=grid, reference=reference)

@@ -67,8 +67,7 @@ def main(cfg: DictConfig) -> None:
     with output_folder(cfg.output_dir, cfg) as folder:
         anatomies = benchmark.anatomies if cfg.anatomies is None else tuple(cfg.anatomies)
         with stages(len(anatomies) * len(cfg.methods)) as stage:
-            for imaged in benchmark.only(anatomies):
-                cases = imaged.to(device)
+            for cases in benchmark.only(anatomies, device=device):
                 for name in cfg.methods:
                     stage(f"{cases.anatomy}: {name}")
                     posterior, seconds = _timed(methods[name] or _patient_specific(cfg, name, cases.anatomy), cases)

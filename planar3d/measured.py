@@ -63,7 +63,7 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         image,
         camera,
         patient,
-        spacing_mm=working_spacing_mm(cfg.spacing_mm, checkpoint_of(cfg.checkpoint, cfg.get("method") or {})),
+        spacing_mm=working_spacing_mm(cfg.spacing_mm, _weights_of(cfg)),
         scanner=cfg.scanner,
         device=device_of(cfg.device),
     )
@@ -93,7 +93,7 @@ def tell_of_other_training(cfg: DictConfig, image: PlanarImage) -> None:
         cfg: Configuration of the command.
         image: The acquisition.
     """
-    weights = checkpoint_of(cfg.checkpoint, cfg.get("method") or {})
+    weights = _weights_of(cfg)
     trained = [] if weights is None else trained_cameras(weights)
     if trained and (image.camera, image.isotope) not in trained:
         text = (
@@ -110,7 +110,7 @@ def tell_of_other_voxels(cfg: DictConfig, spacing_mm: Sequence[float]) -> None:
         cfg: Configuration of the command.
         spacing_mm: Edges of the working voxels [mm].
     """
-    weights = checkpoint_of(cfg.checkpoint, cfg.get("method") or {})
+    weights = _weights_of(cfg)
     trained = None if weights is None else trained_spacing_mm(weights)
     used = cube_edge_mm(spacing_mm)
     if trained is not None and not 1 / SPACING_FACTOR <= used / trained <= SPACING_FACTOR:
@@ -125,6 +125,11 @@ def announce_place(image: PlanarImage) -> None:
     """Tell where an image was placed."""
     x, z = image.origin_mm
     _tell(f"Placed the planar image by its counts: acquisition.origin_mm=[{x:.1f},{z:.1f}] (mm); check on sheet.png that it fits the CT")
+
+
+def _weights_of(cfg: DictConfig) -> str | None:
+    """The weights that the method of a command uses; None for a method without, or a command without a method."""
+    return checkpoint_of(cfg.checkpoint, cfg.get("method") or {})
 
 
 def _tell(text: str) -> None:

@@ -4,7 +4,7 @@ Whatever labels a file has, reading translates them to these ids (`planar3d.anat
 the body where nothing else is labelled. Lesions that a user has outlined are ``lesion_1`` ... ``lesion_16``.
 """
 
-__all__ = ["ABSENT_IN_POOR_SEGMENTATION", "BACKGROUND", "BODY", "GROUPS", "LESIONS", "ORGANS", "organ_id", "organ_name"]
+__all__ = ["ABSENT_IN_POOR_SEGMENTATION", "BACKGROUND", "BODY", "GROUPS", "LESIONS", "ORGANS", "organ_id", "organ_name", "without_side"]
 
 BACKGROUND = 0
 BODY = 1
@@ -63,3 +63,8 @@ def organ_name(identifier: int) -> str:
     if not 0 <= identifier < len(ORGANS):
         raise ValueError(f"organ id {identifier} is not known; ids run from 0 to {len(ORGANS) - 1}")
     return ORGANS[identifier]
+
+
+def without_side(name: str) -> str:
+    """What an organ and the other of its pair are called: ``"kidney"`` of ``"kidney_left"``; of an organ without a pair its own name."""
+    return name.removesuffix("_left").removesuffix("_right")

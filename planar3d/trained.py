@@ -51,7 +51,7 @@ def open_unet(
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
-    net, inputs, config = _opened(checkpoint or shipped_for(shipped, spacing_mm), "unet")
+    net, inputs, config = _opened(_chosen(checkpoint, shipped, spacing_mm), "unet")
     estimator: Any = net.estimator if isinstance(net, PosteriorNet) else net
     if window is not None:
         estimator = SlidingWindow(estimator, window, align=estimator.multiple)
@@ -86,7 +86,7 @@ def open_diffusion(
     Raises:
         ValueError: There is no such file, or it holds no such network.
     """
-    checkpoint = checkpoint or shipped_for(shipped, spacing_mm or _estimator_spacing_mm(estimator_checkpoint))
+    checkpoint = _chosen(checkpoint, shipped, spacing_mm, estimator_checkpoint)
     net, inputs, config = _opened(checkpoint, "diffusion")
     noise = config["model"].get("noise", {"_target_": "planar3d.diffusion.NoiseField"})
     if not isinstance(net, PosteriorNet):
@@ -151,13 +151,14 @@ def checkpoint_of(checkpoint: str | None, method: Mapping[str, Any], spacing_mm:
         method: Configuration of the method.
         spacing_mm: Voxel edge asked for; None for that of the method, or else of the U-Net given to it [mm].
     """
-    edge_mm = spacing_mm or method.get("spacing_mm") or _estimator_spacing_mm(method.get("estimator_checkpoint"))
-    return checkpoint or shipped_for(method.get("shipped"), edge_mm)
+    return _chosen(checkpoint, method.get("shipped"), spacing_mm or method.get("spacing_mm"), method.get("estimator_checkpoint"))
 
 
-def _estimator_spacing_mm(estimator_checkpoint: str | None) -> float | None:
-    """Voxel edge of a U-Net beside which a denoiser is wanted [mm]; None where there is none."""
-    return None if estimator_checkpoint is None else trained_spacing_mm(estimator_checkpoint)
+def _chosen(checkpoint: str | None, shipped: str | None, edge_mm: float | None, estimator: str | None = None) -> str | None:
+    """The weights given, else of a family those for voxels of an edge [mm]; where none is known, of that of the U-Net they go beside."""
+    if not edge_mm and estimator is not None:
+        edge_mm = trained_spacing_mm(estimator)
+    return checkpoint or shipped_for(shipped, edge_mm)
 
 
 def network_option(checkpoint: str, option: str, usual: Any) -> Any:

@@ -37,7 +37,7 @@ def test_cases_are_the_same_every_time() -> None:
 
 def test_cases_moved_to_a_device_are_the_same_and_explain_the_same_counts() -> None:
     cases = next(iter(benchmark()))
-    moved = cases.to("cpu")
+    (moved,) = benchmark().only(["digital_900000"], device="cpu")
     assert torch.equal(moved.truth.views, cases.truth.views)
     assert moved.poor_labels == cases.poor_labels
     activity = cases.truth.activity
@@ -46,8 +46,8 @@ def test_cases_moved_to_a_device_are_the_same_and_explain_the_same_counts() -> N
 
 @pytest.mark.gpu
 def test_a_method_is_worth_the_same_on_a_gpu() -> None:
-    cases = next(iter(benchmark()))
-    here, there = (score(c, "qplanar", QPlanar()(c.problem), 0.0)["cases"] for c in (cases, cases.to("cuda")))
+    both = [next(benchmark().only(["digital_900000"], device=device)) for device in ("cpu", "cuda")]
+    here, there = (score(c, "qplanar", QPlanar()(c.problem), 0.0)["cases"] for c in both)
     for one, other in zip(here, there, strict=True):
         assert other["nmae"] == pytest.approx(one["nmae"], rel=1e-3)
         assert other["total_bias"] == pytest.approx(one["total_bias"], abs=1e-3)

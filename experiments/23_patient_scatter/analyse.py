@@ -25,6 +25,7 @@ from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
 from planar3d.batch import Batch
 from planar3d.config import CONFIG_DIR
+from planar3d.grid import Grid
 from planar3d.io import write_csv
 from planar3d.metrics import nmae, organ_errors, ssim3d
 from planar3d.organs import GROUPS, LESIONS, organ_name
@@ -49,17 +50,15 @@ def main() -> None:
     """Image each patient twice, compare, reconstruct, tabulate, draw."""
     photons = int(sys.argv[1]) if len(sys.argv) > 1 else PHOTONS
     patients, simulator = patients_and_simulator()
-    methods = {name: instantiate(configuration().candidates[name], _convert_="all") for name in METHODS}
+    candidates = configuration().candidates
+    methods = {name: instantiate(candidates[name], _convert_="all") for name in METHODS}
     bare = GammaCamera.from_name("siemens-melp", isotope="Lu-177", dwell_time_s=240.0, scatter=False)
     views, organs, drawn = [], [], []
     for patient in patients:
         batch, phantom = truth_of(patient, simulator), phantom_of(patient, simulator)
-        primary = bare.projector(phantom.mu_map, patient.grid)(batch.activity)
-        kernel = simulator.camera.projector(phantom.mu_map, patient.grid)(batch.activity) - primary
         started = time.perf_counter()
-        generator = torch.Generator().manual_seed(PHANTOM_SEED)
         seen = replace(phantom, activity=batch.activity)
-        monte_carlo = scatter_images(seen, bare, patient.grid, entry="Lu-177/208", photons=photons, generator=generator)
+        primary, kernel, monte_carlo = images_of(seen, bare, simulator.camera, patient.grid, entry="Lu-177/208", photons=photons)
         print(f"{patient.name}: {photons} photons in {time.perf_counter() - started:.0f} s", flush=True)
         views += compared(patient.name, primary, kernel, monte_carlo)
         drawn.append((patient.name, primary, kernel, monte_carlo))
@@ -99,6 +98,16 @@ def phantom_of(patient: Patient, simulator: PlanarSimulator, energy_kev: float |
     """That phantom before it is scaled to counts, with its attenuation at an energy [keV], moved as its activity is."""
     synthesizer, mu_map = simulator.synthesizer, patient.mu_map(energy_kev or simulator.camera.energy_kev)[None]
     return synthesizer.render(synthesizer.draw(torch.tensor([PHANTOM_SEED])), patient.labels[None], mu_map, patient.grid)
+
+
+def images_of(
+    phantom: Phantom, bare: GammaCamera, camera: GammaCamera, grid: Grid, *, entry: str, photons: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Expected unscattered counts, scatter by the kernel of ``camera``, and scatter by the Monte Carlo, each ``(1, view, x, z)``."""
+    primary = bare.projector(phantom.mu_map, grid)(phantom.activity)
+    kernel = camera.projector(phantom.mu_map, grid)(phantom.activity) - primary
+    generator = torch.Generator().manual_seed(PHANTOM_SEED)
+    return primary, kernel, scatter_images(phantom, bare, grid, entry=entry, photons=photons, generator=generator)
 
 
 def counted(batch: Batch, expected: Tensor, camera: GammaCamera, patient: Patient) -> tuple[PlanarProblem, float]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import torch
-from analyse import PHANTOM_SEED, PHOTONS, compared, patients_and_simulator, phantom_of
-from photons import scatter_images
+from analyse import PHOTONS, compared, images_of, patients_and_simulator, phantom_of
 
 from planar3d.io import write_csv
 from planar3d.physics import GammaCamera
@@ -33,11 +31,8 @@ def main() -> None:
             setting = {"isotope": isotope, "energy_kev": float(line), "dwell_time_s": 240.0}
             bare, camera = (GammaCamera.from_name(name, scatter=scatter, **setting) for scatter in (False, True))
             phantom = phantom_of(patient, simulator, energy_kev=camera.energy_kev)
-            primary = bare.projector(phantom.mu_map, patient.grid)(phantom.activity)
-            kernel = camera.projector(phantom.mu_map, patient.grid)(phantom.activity) - primary
-            generator = torch.Generator().manual_seed(PHANTOM_SEED)
-            monte_carlo = scatter_images(phantom, bare, patient.grid, entry=entry, photons=photons, generator=generator)
-            rows += [{"line": entry} | row for row in compared(patient.name, primary, kernel, monte_carlo)]
+            images = images_of(phantom, bare, camera, patient.grid, entry=entry, photons=photons)
+            rows += [{"line": entry} | row for row in compared(patient.name, *images)]
     write_csv(HERE / "lines.csv", rows)
 
 

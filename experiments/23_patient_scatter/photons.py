@@ -35,7 +35,7 @@ from monte_carlo import (
     sample_cosine,
     turn,
     windows_of,
-)  # fmt: skip
+)
 
 ORDERS = 6
 CHUNK = 250_000

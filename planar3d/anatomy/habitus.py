@@ -20,6 +20,7 @@ from torch import Tensor
 
 from planar3d.anatomy.field import TORSO
 from planar3d.anatomy.reference_person import FEMALE, MALE, ReferencePerson, log_spread
+from planar3d.organs import without_side
 
 __all__ = ["VARIANTS", "Habitus", "draw_habitus"]
 
@@ -201,7 +202,7 @@ def _draw_volumes(generator: torch.Generator, person: ReferencePerson, weight_kg
     common: dict[str, float] = {}
     volumes = {}
     for organ, mean_ml in person.volumes_ml.items():
-        kind, total = organ.removesuffix("_left").removesuffix("_right"), log_spread(organ)
+        kind, total = without_side(organ), log_spread(organ)
         power = 0.0 if kind in _APART_FROM_WEIGHT else min(_BODY_POWER, 0.7 * total / body_spread)
         own = math.sqrt(max(0.0, total**2 - (power * body_spread) ** 2))
         shared = common.setdefault(kind, _normal(generator, 1.0))

@@ -11,13 +11,15 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from planar3d.organs import ABSENT_IN_POOR_SEGMENTATION, BODY, GROUPS, LESIONS, ORGANS, organ_id
+from planar3d.organs import ABSENT_IN_POOR_SEGMENTATION, BODY, GROUPS, LESIONS, ORGANS, organ_id, without_side
 from planar3d.shapes import LabelMap
 
 __all__ = ["holding", "segmented_organs"]
 
-_ALWAYS = ("background", "body", "liver", "spleen", *GROUPS["kidneys"], *GROUPS["lungs"], *GROUPS["skeleton"], *LESIONS)
-_PAIRS = [name.removesuffix("_left").removesuffix("_right") for name in ORGANS]
+_ALWAYS_THERE = ("background", "body", "liver", "spleen", *GROUPS["kidneys"], *GROUPS["lungs"], *GROUPS["skeleton"], *LESIONS)
+_ALWAYS = torch.tensor([organ_id(name) for name in _ALWAYS_THERE])
+_ABSENT = torch.tensor([organ_id(name) for name in ABSENT_IN_POOR_SEGMENTATION])
+_PAIRS = [without_side(name) for name in ORGANS]
 _PAIR_OF_ID = torch.tensor([_PAIRS.index(pair) for pair in _PAIRS])
 
 
@@ -33,9 +35,9 @@ def segmented_organs(*, poor: bool, sparse_seed: int | None = None) -> Bool[Tens
         generator = torch.Generator().manual_seed(sparse_seed)
         share = torch.rand(1, generator=generator)
         held = (torch.rand(len(ORGANS), generator=generator) < share)[_PAIR_OF_ID]
-        held[[organ_id(name) for name in _ALWAYS]] = True
+        held[_ALWAYS] = True
     if poor:
-        held[[organ_id(name) for name in ABSENT_IN_POOR_SEGMENTATION]] = False
+        held[_ABSENT] = False
     return held
 
 

@@ -37,8 +37,7 @@ def warm_up_cosine(optimizer: Optimizer, *, total_steps: int | None, warm_up: fl
     def factor(step: int) -> float:
         if step < rising:
             return (step + 1) / rising
-        progress = min(1.0, (step - rising) / max(1, total_steps - rising))
-        return 0.5 * (1 + math.cos(math.pi * progress))
+        return _half_cosine((step - rising) / max(1, total_steps - rising))
 
     return LambdaLR(optimizer, factor)
 
@@ -73,11 +72,8 @@ class TimedCosine(LRScheduler):
         now = time.monotonic()
         self.elapsed_s = _of_the_first_device(self.elapsed_s + now - self._read_s)
         self._read_s = now
-        gone = min(1.0, self.elapsed_s / self.seconds)
-        if gone < self.warm_up:
-            factor = gone / self.warm_up
-        else:
-            factor = 0.5 * (1 + math.cos(math.pi * (gone - self.warm_up) / (1 - self.warm_up)))
+        gone = self.elapsed_s / self.seconds
+        factor = gone / self.warm_up if gone < self.warm_up else _half_cosine((gone - self.warm_up) / (1 - self.warm_up))
         return [rate * factor for rate in self.base_lrs]
 
     def load_state_dict(self, state_dict: dict) -> None:
@@ -86,6 +82,11 @@ class TimedCosine(LRScheduler):
         super().load_state_dict(state_dict)
         self.seconds, self.warm_up = kept
         self._read_s = time.monotonic()
+
+
+def _half_cosine(progress: float) -> float:
+    """From one down to nothing at progress 1, and nothing from there on."""
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def _of_the_first_device(elapsed_s: float) -> float:

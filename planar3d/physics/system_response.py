@@ -79,8 +79,8 @@ class SystemResponse:
 
     def mixing(self, distance_mm: Tensor, sharing_y: Tensor | None) -> Tensor:
         """How planes at their distances ``(view, y)`` are mixed: core nodes, then coarse slabs; ``(view, j, y)``."""
-        share = self.primary_share * (1.0 - sum(t.share for t in self.response.tail))
-        core = share * node_weights(self._core_variance(distance_mm), self.core_nodes).transpose(0, 1)
+        share, variance = self._collimator(distance_mm)[0]
+        core = self.primary_share * share * node_weights(variance, self.core_nodes).transpose(0, 1)
         if sharing_y is None:
             return core
         return torch.cat([core, sharing_y.to(core).expand(len(core), *sharing_y.shape)], dim=1)
@@ -93,7 +93,7 @@ class SystemResponse:
         """
         if not self.response.tail:
             return None
-        shared = [self.primary_share * t.share * self._wide(t.sigma_mm(slabs_mm) ** 2) for t in self.response.tail]
+        shared = [self.primary_share * share * self._wide(variance) for share, variance in self._collimator(slabs_mm)[1:]]
         return torch.stack(shared).sum(dim=0).permute(1, 2, 0)[:, None, :, None, :, None]
 
     def wide_weights(self, depth_mm: Tensor, thickness_mm: Tensor, slabs_mm: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class SystemResponse:
         )
 
     def _collimator(self, distance_mm: Tensor) -> list[tuple[float, Tensor]]:
-        """Share and variance [mm^2] of the core and of each tail at a distance [mm]."""
+        """Share and variance [mm^2] of the core, and after it of each tail, at a distance [mm]."""
         tails = [(t.share, t.sigma_mm(distance_mm) ** 2) for t in self.response.tail]
         return [(1.0 - self.response.tail_share, self._core_variance(distance_mm)), *tails]
 
