@@ -29,6 +29,7 @@ __all__ = [
     "energy_window",
     "frame_vector",
     "isotope",
+    "listed",
     "side_windows",
     "timing",
     "window_kev",
@@ -37,10 +38,10 @@ __all__ = [
 
 MAKERS = {"siemens": ("SIEMENS",), "ge": ("GE", "GENERAL"), "philips": ("PHILIPS", "ADAC"), "mediso": ("MEDISO",)}
 COLLIMATORS = {
-    "siemens-lehr": ("LEHR",), "siemens-melp": ("MELP", "MEGP", "ME"), "siemens-he": ("HE", "HEGP"),
-    "ge-lehr": ("LEHR", "LEHRS"), "ge-megp": ("MEGP", "ME"), "ge-hegp": ("HEGP", "HE"),
-    "philips-megp": ("MEGP", "ME"), "philips-hegp": ("HEGP", "HE"),
-    "mediso-megp": ("MEGP", "ME"),
+    "siemens-lehr": ("LEHR",), "siemens-leap": ("LEAP",), "siemens-melp": ("MELP", "MEGP", "ME"), "siemens-he": ("HE", "HEGP"),
+    "ge-lehr": ("LEHR", "LEHRS"), "ge-legp": ("LEGP",), "ge-elegp": ("ELEGP",), "ge-megp": ("MEGP", "ME"), "ge-hegp": ("HEGP", "HE"),
+    "philips-lehr": ("LEHR",), "philips-legp": ("LEGP", "LEAP"), "philips-megp": ("MEGP", "ME"), "philips-hegp": ("HEGP", "HE"),
+    "mediso-lehr": ("LEHR",), "mediso-megp": ("MEGP", "ME"), "mediso-hegp": ("HEGP", "HE"),
 }  # fmt: skip
 """Words by which the makers call the collimators that the library has a model of."""
 
@@ -102,7 +103,7 @@ def energy_window(header: Dataset, nuclide: str, energy_kev: float | None = None
     holding = [k for k, parts in enumerate(ranges, start=1) if any(low <= energy <= high for low, high in parts)]
     if holding:
         return min(holding, key=lambda k: min(high - low for low, high in ranges[k - 1]))
-    if len(set(_listed(header.get("EnergyWindowVector")))) <= 1 and not any(ranges):
+    if len(set(listed(header.get("EnergyWindowVector")))) <= 1 and not any(ranges):
         return 1
     told = "; ".join(", ".join(f"{low:g} to {high:g} keV" for low, high in parts) for parts in ranges if parts) or "no energies"
     raise ValueError(f"no energy window of the DICOM file is known to hold {energy} keV of {nuclide} ({told}); export the photopeak window")
@@ -162,7 +163,7 @@ def timing(header: Dataset) -> dict[str, float]:
             "the dwell time of this whole-body scan does not follow from the DICOM header (Actual Frame Duration is that of the whole "
             "scan); pass dwell_time_s=..., the axial field of view divided by the scan velocity, or scan_speed_mm_per_s=..."
         )
-    length = {} if field is None else {"head_length_mm": float(_listed(field)[-1])}
+    length = {} if field is None else {"head_length_mm": float(listed(field)[-1])}
     return {"scan_speed_mm_per_s": velocity} | length
 
 
@@ -179,7 +180,7 @@ def distance_mm(header: Dataset, detector: int) -> float | None:
     """Distance of a head from the axis of the camera, averaged along a body contour [mm]."""
     items = header.get("DetectorInformationSequence") or []
     radial = items[detector - 1].get("RadialPosition") if 0 < detector <= len(items) else None
-    values = [float(v) for v in _listed(radial)]
+    values = [float(v) for v in listed(radial)]
     return sum(values) / len(values) if values and min(values) > 0 else None
 
 
@@ -195,7 +196,7 @@ def frame_vector(header: Dataset, keyword: str, frames: int, default: int | None
     Raises:
         ValueError: It has another length than there are frames.
     """
-    values = [int(v) for v in _listed(header.get(keyword))]
+    values = [int(v) for v in listed(header.get(keyword))]
     if not values:
         return list(range(1, frames + 1)) if default is None else [default] * frames
     if len(values) != frames:
@@ -219,7 +220,7 @@ def counts(header: Dataset) -> np.ndarray:
     return (pixels * slope + intercept).reshape(-1, header.Rows, header.Columns)
 
 
-def _listed(value: object) -> list:
+def listed(value: object) -> list:
     """A header value as a list, empty where it is missing."""
     if value is None or value == "":
         return []

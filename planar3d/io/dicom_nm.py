@@ -1,13 +1,12 @@
 """Planar images from DICOM NM: static or whole-body, both views in one file or one file per view, with their side windows if asked for.
 
-This and `planar3d.io.nifti` are the only places where measured images are flipped into patient coordinates. Nothing that tells who the
-patient is is read into a `PlanarImage` or put into a message.
+Of a SPECT acquisition the views from the front and from behind are taken, which lets a planar estimate be held against the SPECT of the
+same patient. Nothing that tells who the patient is is read into a `PlanarImage` or put into a message.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from planar3d.io import dicom_header
-from planar3d.io.dicom_views import Placement, frame_placement
+from planar3d.io.dicom_frame import Frame, photopeak_frames
 from planar3d.io.metadata import SIDE_WINDOWS, VIEWS, merged
 from planar3d.io.planar_image import PlanarImage
 
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["read_planar_dicom"]
 
 ORIGIN_TOLERANCE = 0.5  # pixels by which the two views may lie apart and still count as opposed
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Frame:
-    """One frame of a file, with where it lies."""
-
-    header: Dataset
-    index: int
-    detector: int
-    window: int
-    placement: Placement
 
 
 def read_planar_dicom(path: Path, overrides: dict[str, Any]) -> PlanarImage:
@@ -54,24 +42,24 @@ def read_planar_dicom(path: Path, overrides: dict[str, Any]) -> PlanarImage:
     headers = _read_headers(path)
     nuclide = overrides.get("isotope") or dicom_header.isotope(headers[0]) if _counts_frames(headers) > 1 else ""
     frames = [
-        f for h in headers for f in _photopeak_frames(h, nuclide, overrides.get("energy_kev"), single=len(headers) > 1, source=path.name)
+        f for h in headers for f in photopeak_frames(h, nuclide, overrides.get("energy_kev"), single=len(headers) > 1, source=path.name)
     ]
     anterior, posterior = _opposed(frames, overrides.get("view_order"), path.name)
     pixel = _pixel_mm(anterior.header, overrides, path.name)
     if not np.allclose(pixel, _pixel_mm(posterior.header, overrides, path.name), rtol=1e-3):
         raise ValueError(f"the views in {path.name} have pixels of different size; give two views of one acquisition")
-    views = [_in_patient_axes(frame, view) for frame, view in zip((anterior, posterior), VIEWS, strict=True)]
+    views = [frame.counts(view) for frame, view in zip((anterior, posterior), VIEWS, strict=True)]
     shape = views[0].shape
     if views[1].shape != shape:
         raise ValueError(f"the views in {path.name} have different sizes, {shape} and {views[1].shape} pixels; give views of equal size")
     origin = overrides.get("origin_mm") or _origin(anterior, posterior, shape, pixel)
     header = anterior.header
     timed = "dwell_time_s" in overrides or "scan_speed_mm_per_s" in overrides
-    told: dict[str, Any] = ({} if timed else dicom_header.timing(header)) | {
+    told: dict[str, Any] = ({} if timed else anterior.timing()) | {
         "isotope": nuclide,
         "camera": overrides.get("camera") or dicom_header.camera(header),
         "acquired_at": dicom_header.acquired_at(header),
-        "distance_mm": _distance(anterior, posterior),
+        "distance_mm": _distances(anterior, posterior),
     }
     if overrides.get("scatter_correction") in ("tew", "dew"):
         told |= _side_windows(anterior, posterior, nuclide)
@@ -105,34 +93,14 @@ def _counts_frames(headers: list[Dataset]) -> int:
     return sum(int(h.get("NumberOfFrames") or 1) for h in headers)
 
 
-def _photopeak_frames(header: Dataset, nuclide: str, energy_kev: float | None, *, single: bool, source: str) -> list[_Frame]:
-    """Frames of the energy window that holds the imaging line."""
-    count = int(header.get("NumberOfFrames") or 1)
-    detectors = dicom_header.frame_vector(header, "DetectorVector", count)
-    windows = dicom_header.frame_vector(header, "EnergyWindowVector", count, default=1)
-    single = single or count == 1
-    wanted = dicom_header.energy_window(header, nuclide, energy_kev) if nuclide else windows[0]
-    chosen = [k for k in range(count) if windows[k] == wanted]
-    return [
-        _Frame(
-            header=header,
-            index=k,
-            detector=detectors[k],
-            window=wanted,
-            placement=frame_placement(header, detectors[k], first=k == chosen[0], single=single, source=f"{source}, frame {k + 1}"),
-        )
-        for k in chosen
-    ]
-
-
-def _side_windows(anterior: _Frame, posterior: _Frame, nuclide: str) -> dict[str, Any]:
+def _side_windows(anterior: Frame, posterior: Frame, nuclide: str) -> dict[str, Any]:
     """Counts in the windows beside the peak, and the energies of all; nothing of a window that not both views have."""
     found: dict[str, Any] = {}
     numbers = dicom_header.side_windows(anterior.header, nuclide, anterior.window)
     for key, number in zip(("lower_views", "upper_views"), numbers, strict=True):
-        beside = [_in_window(frame, number) for frame in (anterior, posterior)]
+        beside = [frame.in_window(number) for frame in (anterior, posterior)]
         if all(frame is not None for frame in beside):
-            views = [_in_patient_axes(frame, view) for frame, view in zip(beside, VIEWS, strict=True) if frame is not None]
+            views = [frame.counts(view) for frame, view in zip(beside, VIEWS, strict=True) if frame is not None]
             found[key] = torch.from_numpy(np.stack(views))[None]
     if "lower_views" in found:
         order = (numbers[0], anterior.window, numbers[1] if "upper_views" in found else None)
@@ -140,16 +108,7 @@ def _side_windows(anterior: _Frame, posterior: _Frame, nuclide: str) -> dict[str
     return found
 
 
-def _in_window(frame: _Frame, number: int | None) -> _Frame | None:
-    """The frame of the same detector in another energy window."""
-    count = int(frame.header.get("NumberOfFrames") or 1)
-    detectors = dicom_header.frame_vector(frame.header, "DetectorVector", count)
-    windows = dicom_header.frame_vector(frame.header, "EnergyWindowVector", count, default=1)
-    same = [k for k in range(count) if (windows[k], detectors[k]) == (number, frame.detector)]
-    return replace(frame, index=same[0]) if len(same) == 1 else None
-
-
-def _opposed(frames: list[_Frame], order: tuple[str, str] | None, source: str) -> tuple[_Frame, _Frame]:
+def _opposed(frames: list[Frame], order: tuple[str, str] | None, source: str) -> tuple[Frame, Frame]:
     """The anterior and the posterior frame."""
     named = [f.placement.view for f in frames]
     if len(frames) == 1:
@@ -180,19 +139,6 @@ def _opposed(frames: list[_Frame], order: tuple[str, str] | None, source: str) -
     return (frames[0], frames[1]) if first == VIEWS[0] else (frames[1], frames[0])
 
 
-def _in_patient_axes(frame: _Frame, view: str) -> np.ndarray:
-    """Counts ``(x, z)``, x toward the patient's right and z toward the head."""
-    counts = dicom_header.counts(frame.header)[frame.index].T
-    to_right = frame.placement.rows_to_right
-    if to_right is None:  # what a camera on that side sees
-        to_right = view == "posterior"
-    if not to_right:
-        counts = counts[::-1]
-    if not frame.placement.columns_to_head:
-        counts = counts[:, ::-1]
-    return np.ascontiguousarray(counts, dtype=np.float32)
-
-
 def _pixel_mm(header: Dataset, overrides: dict[str, Any], source: str) -> tuple[float, float]:
     """Pixel size along x and z [mm]; DICOM gives the spacing of rows first."""
     if "pixel_mm" in overrides:
@@ -203,7 +149,7 @@ def _pixel_mm(header: Dataset, overrides: dict[str, Any], source: str) -> tuple[
     return float(spacing[1]), float(spacing[0])
 
 
-def _origin(anterior: _Frame, posterior: _Frame, shape: tuple[int, ...], pixel: tuple[float, float]) -> tuple[float, float] | None:
+def _origin(anterior: Frame, posterior: Frame, shape: tuple[int, ...], pixel: tuple[float, float]) -> tuple[float, float] | None:
     """Centre of pixel (0, 0) [mm] where the header places both views, and at one place."""
     corners = []
     for frame in (anterior, posterior):
@@ -217,7 +163,8 @@ def _origin(anterior: _Frame, posterior: _Frame, shape: tuple[int, ...], pixel: 
     return corners[0] if (apart <= ORIGIN_TOLERANCE).all() else None
 
 
-def _distance(anterior: _Frame, posterior: _Frame) -> tuple[float, float] | None:
-    """Distances of the anterior and of the posterior head [mm]."""
-    pair = [dicom_header.distance_mm(f.header, f.detector) for f in (anterior, posterior)]
-    return None if pair[0] is None or pair[1] is None else (pair[0], pair[1])
+def _distances(anterior: Frame, posterior: Frame) -> tuple[float, float] | None:
+    """Distances of the anterior and of the posterior head [mm]; of a SPECT to its axis, near which the middle of the patient lies."""
+    if anterior.distance_mm is None or posterior.distance_mm is None:
+        return None
+    return anterior.distance_mm, posterior.distance_mm

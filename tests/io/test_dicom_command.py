@@ -43,6 +43,22 @@ def test_dicom_and_nifti_give_the_same_activity(
     np.testing.assert_allclose(dicom, nifti, rtol=1e-3, atol=1e-3 * nifti.max())
 
 
+def test_a_spect_gives_the_activity_of_its_opposed_views(
+    run: Callable[..., None], given: Callable[..., list[str]], as_dicom: Callable[..., list[str]], frames: np.ndarray, acquisition: Path
+) -> None:
+    from pydicom import Dataset
+
+    side, turn = np.zeros_like(frames[0]), Dataset()
+    turn.StartAngle, turn.AngularStep, turn.RotationDirection, turn.ActualFrameDuration = 90.0, 90.0, "CC", 240000
+    about = {"ImageType": ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"], "RotationInformationSequence": [turn], "DetectorVector": [1] * 4}
+    spect = np.stack([side, frames[0], side, frames[1]])  # from the left by the front
+    arguments = as_dicom(spect, AngularViewVector=[1, 2, 3, 4], views=(None,), **about)
+    run("reconstruct", *given(acquisition, output_dir="nifti"), "method=qplanar_em")
+    run("reconstruct", *given(acquisition, output_dir="spect"), "method=qplanar_em", *arguments)
+    nifti, tomographic = (np.asarray(nibabel.load(f"{name}/activity.nii.gz").dataobj) for name in ("nifti", "spect"))
+    np.testing.assert_allclose(tomographic, nifti, rtol=1e-3, atol=1e-3 * nifti.max())
+
+
 def test_views_swapped_against_the_header(
     fails: Callable[..., str], given: Callable[..., list[str]], as_dicom: Callable[..., list[str]], frames: np.ndarray, acquisition: Path,
     nm_detector: Callable,

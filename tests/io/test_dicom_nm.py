@@ -241,7 +241,7 @@ def test_no_identifier_is_copied(write_nm: Callable, camera_frames: np.ndarray, 
 
 
 def test_cameras_of_the_reader_are_those_of_the_physics() -> None:
-    assert set(COLLIMATORS) <= set(camera_names())
+    assert set(COLLIMATORS) == set(camera_names())
 
 
 def test_counts_are_float_and_unchanged(write_nm: Callable, camera_frames: np.ndarray) -> None:
