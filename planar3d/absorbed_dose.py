@@ -33,7 +33,7 @@ from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
 from planar3d.io.volume import load_nifti
 from planar3d.measured import announce_place, device_of, require_as_given, suit_voxels, working_spacing_mm
-from planar3d.measurement import camera_of, located, pose
+from planar3d.measurement import MARGIN_MM, camera_of, located, pose
 from planar3d.organs import organ_name
 from planar3d.phantom.tracers import TRACERS
 from planar3d.reconstruction.problem import PlanarProblem
@@ -195,7 +195,7 @@ def _problems(study: Study, images: list[PlanarImage], patient: Patient, *, spac
     problems: list[PlanarProblem] = []
     for i, image in enumerate(images):
         alike = next((j for j in range(i) if _is_alike(images[j], image)), None)
-        problem = pose(image, camera_of(image), patient, spacing_mm=spacing_mm, scanner=scanner, device=device)
+        problem = pose(image, camera_of(image), patient, spacing_mm=spacing_mm, scanner=scanner, device=device, margin_mm=MARGIN_MM)
         if problems:
             shared = problems[0 if alike is None else alike]
             problem = replace(problem, grid=shared.grid, mu_map=shared.mu_map, labels=shared.labels)

@@ -13,7 +13,7 @@ from rich.console import Console
 from planar3d.anatomy.patient import Patient
 from planar3d.grid import cube_edge_mm
 from planar3d.io import PlanarImage, read_planar
-from planar3d.measurement import camera_of, located, pose, rearranged
+from planar3d.measurement import MARGIN_MM, camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
 from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.trained import checkpoint_of, trained_cameras, trained_spacing_mm
@@ -31,7 +31,7 @@ class MeasuredPatient:
     Attributes:
         image: The acquisition.
         patient: CT and organs as read.
-        problem: Both on the working grid.
+        problem: Both on the working grid, with a margin where the image goes on beyond the CT.
     """
 
     image: PlanarImage
@@ -66,6 +66,7 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         spacing_mm=working_spacing_mm(cfg.spacing_mm, _weights_of(cfg)),
         scanner=cfg.scanner,
         device=device_of(cfg.device),
+        margin_mm=MARGIN_MM,
     )
     if "method" in cfg:
         suit_voxels(cfg.method, problem.grid.spacing_mm)

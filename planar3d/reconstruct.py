@@ -17,6 +17,7 @@ from planar3d.grid import Grid
 from planar3d.io import PlanarImage, resample_to, write_volume
 from planar3d.io.volume import load_nifti
 from planar3d.measured import open_measured
+from planar3d.reconstruction.beyond_ct import cut_to_ct
 from planar3d.reconstruction.partial_volume import read_organs
 from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
@@ -35,9 +36,9 @@ def main(cfg: DictConfig) -> None:
     with output_folder(cfg.output_dir, cfg) as folder, stages(5) as stage:
         measured = open_measured(cfg, stage)
         method = instantiate(cfg.method, _convert_="all")
-        image, patient, problem = measured.image, measured.patient, measured.problem
+        image, patient = measured.image, measured.patient
         stage(f"Reconstructing by {method.name}")
-        posterior = method(problem)
+        posterior, problem = cut_to_ct(method(measured.problem), measured.problem)
         stage("Writing")
         write_maps(folder, posterior, problem.grid, Path(cfg.patient.ct))
         write_table(folder, posterior, problem, image, method.name, edge_spill=getattr(method, "edge_spill", 0.0))

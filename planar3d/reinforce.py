@@ -8,7 +8,7 @@ of every round, ``rounds.csv`` (`planar3d.reinforcement.ReinforcementRound`), an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_w
 from planar3d.models.diffusion_module import DiffusionModule
 from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.models.reward import RewardStep
+from planar3d.reconstruction.beyond_ct import with_spill_known
 from planar3d.reinforcement import ReinforcementRound, reinforce
 from planar3d.results import announce, output_folder, stages, without_paths
 from planar3d.trained import is_ours
@@ -43,6 +44,7 @@ def main(cfg: DictConfig) -> None:
     with output_folder(cfg.output_dir, cfg) as folder:
         with stages(3) as stage:
             measured = open_measured(cfg, stage)
+            measured = replace(measured, problem=with_spill_known(measured.problem))
         data = _data(cfg, measured)
         config = exported_config(cfg, measured) | {"model": described}
 

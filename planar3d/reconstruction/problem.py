@@ -38,6 +38,7 @@ class PlanarProblem:
         background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
         live_fraction: By which the projector's rows were multiplied after `camera` made it, ``(view, z)``; None for not at all.
         fitted_views: Views whose counts a method fits, 0 anterior and 1 posterior.
+        margin_rows: Rows along z, toward the feet and toward the head, that the CT does not show (`planar3d.reconstruction.beyond_ct`).
     """
 
     views: ViewPair
@@ -49,6 +50,7 @@ class PlanarProblem:
     background: ViewPair | None = None
     live_fraction: Float[Tensor, "view z"] | None = None
     fitted_views: tuple[int, ...] = (0, 1)
+    margin_rows: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         b, (nx, ny, nz) = self.views.shape[0], self.grid.shape
@@ -83,6 +85,7 @@ class PlanarProblem:
         grid: Grid,
         background: ViewPair | None = None,
         live_fraction: Float[Tensor, "view z"] | None = None,
+        margin_rows: tuple[int, int] = (0, 0),
     ) -> PlanarProblem:
         """The problem of a camera before this anatomy.
 
@@ -94,6 +97,7 @@ class PlanarProblem:
             grid: Where the volumes lie.
             background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
             live_fraction: Share of its events that each row of each view records, ``(view, z)``; None for all.
+            margin_rows: Rows toward the feet and toward the head that the CT does not show.
         """
         projector = _before(camera, mu_map, grid, live_fraction)
         return cls(
@@ -105,6 +109,7 @@ class PlanarProblem:
             camera=camera,
             background=background,
             live_fraction=live_fraction,
+            margin_rows=margin_rows,
         )
 
     @classmethod

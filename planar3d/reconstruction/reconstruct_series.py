@@ -17,6 +17,7 @@ from torch import Tensor
 
 from planar3d.dosimetry import METHODS, EffectiveHalfLifePrior, TimeAxis, TimeIntegratedActivity
 from planar3d.dosimetry.activity_series import ActivitySeries, activity_in
+from planar3d.reconstruction.beyond_ct import cut_to_ct, with_spill_known
 from planar3d.reconstruction.couple import couple, organ_activities_of_samples
 from planar3d.reconstruction.joint_qplanar import JointQPlanar
 from planar3d.reconstruction.kinetic_activities import KineticActivities
@@ -46,7 +47,7 @@ def reconstruct_series(
     """Activity over time of one patient.
 
     Args:
-        problems: One for each time, of one patient and grid.
+        problems: One for each time, of one patient and grid; activity is told of what the CT shows.
         times: When.
         method: Reconstructs one.
         name: What it is called.
@@ -60,12 +61,14 @@ def reconstruct_series(
     """
     joint = joint and len(problems) > 1
     prior = dict(priors) if priors else None
+    if joint:  # curves are of whole organs, as far as the CT shows them
+        problems = [with_spill_known(p) for p in problems]
     if joint and isinstance(method, QPlanar):
         joined = JointQPlanar(half_life_s=half_life_s, prior=prior, deviation_log_sd=deviation_log_sd, qplanar=method)
         found = joined(problems, times)
         alone = [p.organs for p in found.separate if p.organs is not None]
         return _on_curves([p.mean for p in found.posteriors], problems[0], times, alone, found.kinetics, half_life_s, f"joint {name}")
-    posteriors = [method(p) for p in problems]
+    posteriors, problems = zip(*(cut_to_ct(method(p), p) for p in problems), strict=True)
     organs = [_organs(posterior, problem) for posterior, problem in zip(posteriors, problems, strict=True)]
     spill = getattr(method, "edge_spill", 0.0)
     if spill:

@@ -1,0 +1,109 @@
+"""Activity beyond the ends of the CT, whose photons reach the rows of the image that the CT covers.
+
+A whole-body image shows more of the patient than the CT of one bed. Through the collimator and by scatter, what lies some centimetres
+beyond the CT counts in its outermost rows, and a reconstruction that knows of the CT alone puts it into them. So the problem goes on by a
+margin in which the anatomy is that of the CT's last slice (`planar3d.measurement.pose`), and what was found there is given up afterwards:
+`cut_to_ct` keeps of an estimate what the CT shows. With ``x = x_in + x_out`` the counts of ``x_out`` become known background of the problem
+that is left, ``y ~ Poisson(A x_in + (b + A x_out))``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from planar3d.grid import Grid
+from planar3d.organ_sums import organ_sums
+from planar3d.reconstruction.posterior import OrganActivities, Posterior
+from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.qplanar_em import QPlanarEM
+from planar3d.shapes import LabelMap, Volume
+
+__all__ = ["cut_to_ct", "with_spill_known"]
+
+
+def cut_to_ct(posterior: Posterior, problem: PlanarProblem) -> tuple[Posterior, PlanarProblem]:
+    """An estimate and its problem without the margin beyond the CT; as they are where there is none.
+
+    Args:
+        posterior: The estimate of the problem.
+        problem: With a margin of rows, before a known camera.
+
+    Returns:
+        The estimate in the CT, organs as far as they lie in it; and the problem there, to whose known counts those from beyond belong.
+    """
+    if not any(problem.margin_rows):
+        return posterior, problem
+    rows = _rows_of_ct(problem)
+    views = posterior.expected_views
+    cut = Posterior(
+        mean=posterior.mean[..., rows],
+        std=None if posterior.std is None else posterior.std[..., rows],
+        samples=None if posterior.samples is None else posterior.samples[..., rows],
+        organs=None if posterior.organs is None else _organs_within(posterior.organs, posterior.mean, problem.organ_labels, rows),
+        expected_views=None if views is None else views[..., rows],
+        offset=posterior.offset,
+    )
+    return cut, _problem_within(problem, posterior.mean, rows)
+
+
+def with_spill_known(problem: PlanarProblem, *, method: QPlanarEM | None = None) -> PlanarProblem:
+    """A problem without its margin, in which the counts from beyond the CT are known as far as a classical method finds them.
+
+    For what works on the CT alone: a network of a patient keeps its edges better with the margin itself and `cut_to_ct`.
+
+    Args:
+        problem: With a margin of rows, before a known camera.
+        method: Finds the activity beyond the CT.
+    """
+    if not any(problem.margin_rows):
+        return problem
+    estimate = (method or QPlanarEM())(problem).mean
+    return _problem_within(problem, estimate, _rows_of_ct(problem))
+
+
+def _rows_of_ct(problem: PlanarProblem) -> slice:
+    """Rows along z that the CT shows."""
+    below, above = problem.margin_rows
+    return slice(below, problem.grid.shape[2] - above)
+
+
+def _problem_within(problem: PlanarProblem, estimate: Volume, rows: slice) -> PlanarProblem:
+    """The problem in some rows, the counts from an estimate's activity in the others known."""
+    assert problem.camera is not None
+    outside = estimate.clone()
+    outside[..., rows] = 0.0
+    known = problem.known_counts + problem.projector(outside)
+    (nx, ny, _), (x, y, z), step = problem.grid.shape, problem.grid.origin_mm, problem.grid.spacing_mm
+    grid = Grid(shape=(nx, ny, rows.stop - rows.start), spacing_mm=step, origin_mm=(x, y, z + rows.start * step[2]))
+    inner = PlanarProblem.from_camera(
+        problem.camera,
+        views=problem.views[..., rows].contiguous(),
+        mu_map=problem.mu_map[..., rows].contiguous(),
+        labels=problem.labels[..., rows].contiguous(),
+        grid=grid,
+        background=known[..., rows].contiguous(),
+        live_fraction=None if problem.live_fraction is None else problem.live_fraction[:, rows].contiguous(),
+    )
+    return replace(inner, fitted_views=problem.fitted_views)
+
+
+def _organs_within(organs: OrganActivities, mean: Volume, labels: LabelMap, rows: slice) -> OrganActivities:
+    """Organs by the share of their activity in a map that lies in some rows; of what is empty in it, by the share of their voxels."""
+    ids = organs.ids.long()
+
+    def share(volume: Volume) -> Tensor:
+        whole, within = organ_sums(volume, labels)[:, ids], organ_sums(volume[..., rows], labels[..., rows])[:, ids]
+        return torch.where(whole > 0, within / whole, torch.nan)
+
+    inside = share(mean)
+    inside = torch.where(inside.isnan(), share(torch.ones_like(mean)), inside).nan_to_num(0.0)
+    error, covariance = organs.standard_error_bq, organs.covariance_bq2
+    return replace(
+        organs,
+        activity_bq=organs.activity_bq * inside.to(organs.activity_bq),
+        standard_error_bq=None if error is None else error * inside.to(error),
+        covariance_bq2=None if covariance is None else covariance * (inside[:, :, None] * inside[:, None]).to(covariance),
+    )
