@@ -5,6 +5,7 @@ What identifies the patient goes from here into the DICOM files that a user aske
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,13 @@ def reference_for(ct: str | Path, *, wanted: object, given: str | Path | None) -
         given: ``dicom_reference`` of the configuration; None for the CT itself.
 
     Raises:
-        ValueError: DICOM is wanted and there is no CT in DICOM to refer to.
+        ValueError: DICOM is wanted and there is no CT in DICOM to refer to, or the other way round.
     """
     if not isinstance(wanted, bool):
         raise ValueError(f"dicom must be true or false, got {wanted!r}; to name the CT in DICOM, add dicom_reference=...")
     if not wanted:
+        if given is not None:
+            raise ValueError("dicom_reference is given and dicom is false; add dicom=true to write DICOM, or leave dicom_reference away")
         return None
     if given is None and is_nifti(Path(ct)):
         raise ValueError(
@@ -83,7 +86,7 @@ def read_reference(path: str | Path) -> Dataset:
 
 
 def _header(file: Path) -> Dataset | None:
-    """What is needed of a header; None where the file is no DICOM."""
+    """What is needed of a header; None where the file is no DICOM or damaged."""
     from pydicom import config, dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -93,7 +96,7 @@ def _header(file: Path) -> Dataset | None:
         with warnings.catch_warnings(action="ignore"), config.disable_value_validation():
             header = dcmread(file, stop_before_pixels=True, specific_tags=tags)
             header.decode()
-    except (InvalidDicomError, EOFError, OSError):
+    except (InvalidDicomError, EOFError, OSError, ValueError, NotImplementedError, struct.error):  # as damaged files raise
         return None
     return header
 

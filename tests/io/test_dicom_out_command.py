@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def revealed(folder: Path, capsys: pytest.CaptureFixture[str], *, but: str) -> l
     """Where outside of one file a result or what was told names the patient."""
     told = capsys.readouterr()
     texts = {"told": told.out + told.err, "names": " ".join(path.name for path in folder.rglob("*"))}
-    texts |= {path.name: path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.name != but}
+    for path in folder.iterdir():
+        content = path.read_bytes() if path.name != but else b""
+        texts[path.name] = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("latin-1")
     return [f"{name}: {word}" for name, text in texts.items() for word in IDENTITY if word in text]
 
 

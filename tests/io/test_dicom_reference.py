@@ -69,3 +69,17 @@ def test_the_ct_itself_is_the_reference_unless_another_is_named(write_ct: WriteC
         assert header.FrameOfReferenceUID == expected
     with pytest.raises(ValueError, match="add dicom_reference="):
         reference_for("ct.nii.gz", wanted=True, given=None)
+    with pytest.raises(ValueError, match="add dicom=true"):
+        reference_for("ct.nii.gz", wanted=False, given=folder)
+
+
+@pytest.mark.parametrize("damage", [slice(0, 60), slice(0, 140), slice(0, 300), slice(140, None)])
+def test_a_damaged_file_is_none(write_ct: WriteCt, damage: slice) -> None:
+    path = write_ct(slices=1) / "slice_0.dcm"
+    path.write_bytes(path.read_bytes()[damage])
+    with pytest.raises(ValueError, match=r"holds no DICOM CT image|has no"):
+        read_reference(path)
+    content = (write_ct(slices=1) / "slice_0.dcm").read_bytes()
+    path.write_bytes(content.replace(b"DA", b"D\x9e"))
+    with pytest.raises(ValueError, match="holds no DICOM CT image"):
+        read_reference(path)
