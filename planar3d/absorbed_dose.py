@@ -28,7 +28,7 @@ from planar3d.dosimetry.study import Study, StudyImage
 from planar3d.dosimetry.study_dose import StudyDose
 from planar3d.dosimetry.study_options import DEFAULT
 from planar3d.grid import Grid, cube_edge_mm, require_same_grid
-from planar3d.io import PlanarImage, read_planar, resample_to, write_volume
+from planar3d.io import PlanarImage, read_planar, reference_for, resample_to, write_rt_dose, write_volume
 from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
 from planar3d.io.volume import load_nifti
@@ -57,6 +57,7 @@ ORGAN_DEVIATION = 0.1
 def main(cfg: DictConfig) -> None:
     """Read, check, reconstruct, integrate, write."""
     content, study = open_study(Path(cfg.study))
+    reference = reference_for(study.patient.ct, wanted=cfg.dicom, given=cfg.dicom_reference)
     with output_folder(cfg.output_dir, _kept(cfg, content, study)) as folder, stages(5) as stage:
         stage("Reading the anatomy")
         given = study.patient
@@ -73,6 +74,8 @@ def main(cfg: DictConfig) -> None:
         found = StudyDose.of(study, series, density_g_per_ml=density, outline_voxel_mm=outline_voxel_mm, priors=priors, seed=cfg.seed)
         stage("Writing")
         write(folder, study, found, earlier)
+        if reference is not None:
+            write_rt_dose(folder / "dose.dcm", found.dose.dose_gy, series.grid, reference=reference)
     announce(cfg.output_dir)
 
 

@@ -5,7 +5,9 @@ Works on the grid of `planar3d.measurement`; the estimate goes back to the space
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from hydra.utils import instantiate
@@ -14,7 +16,7 @@ from omegaconf import DictConfig
 from planar3d.anatomy.patient import Patient
 from planar3d.config import command
 from planar3d.grid import Grid
-from planar3d.io import PlanarImage, resample_to, write_volume
+from planar3d.io import PlanarImage, reference_for, resample_to, write_nm_activity, write_volume
 from planar3d.io.volume import load_nifti
 from planar3d.measured import open_measured
 from planar3d.reconstruction.beyond_ct import cut_to_ct
@@ -25,6 +27,9 @@ from planar3d.report import organ_table, write_organ_table
 from planar3d.results import announce, output_folder, stages
 from planar3d.visualization import reconstruction_sheet, save_sheet
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 __all__ = ["main"]
 
 
@@ -33,16 +38,21 @@ def main(cfg: DictConfig) -> None:
     """Read, check, reconstruct, write."""
     if cfg.patient.get("ct") is None or cfg.patient.get("labels") is None:
         raise ValueError("patient.ct and patient.labels are required to reconstruct; give the patient's CT and label map")
+    reference = reference_for(cfg.patient.ct, wanted=cfg.dicom, given=cfg.dicom_reference)
     with output_folder(cfg.output_dir, cfg) as folder, stages(5) as stage:
         measured = open_measured(cfg, stage)
         method = instantiate(cfg.method, _convert_="all")
         image, patient = measured.image, measured.patient
+        if reference is not None:
+            require_time(image)
         stage(f"Reconstructing by {method.name}")
         posterior, problem = cut_to_ct(method(measured.problem), measured.problem)
         stage("Writing")
         write_maps(folder, posterior, problem.grid, Path(cfg.patient.ct))
         write_table(folder, posterior, problem, image, method.name, edge_spill=getattr(method, "edge_spill", 0.0))
         write_sheet(folder, posterior, problem, patient, method.name)
+        if reference is not None:
+            write_dicom(folder, posterior, problem.grid, image, reference)
     announce(cfg.output_dir)
 
 
@@ -61,6 +71,35 @@ def write_maps(folder: Path, posterior: Posterior, grid: Grid, ct: Path) -> None
         if volume is not None:
             placed = resample_to(volume.cpu(), grid, target.shape[:3], affine)
             write_volume(folder / f"{name}.nii.gz", placed, affine)
+
+
+def require_time(image: PlanarImage) -> datetime:
+    """When an acquisition began, without which its activity in DICOM means nothing.
+
+    Raises:
+        ValueError: It is not known.
+    """
+    if image.acquired_at is None:
+        raise ValueError(
+            "dicom=true needs the time of the acquisition and the image does not say it; add acquisition.acquired_at=..., as in "
+            "2026-03-02T13:00"
+        )
+    return image.acquired_at
+
+
+def write_dicom(folder: Path, posterior: Posterior, grid: Grid, image: PlanarImage, reference: Dataset) -> None:
+    """Write the activity as DICOM, on the grid that it was found on.
+
+    Args:
+        folder: Where to write.
+        posterior: The estimate.
+        grid: Where it lies.
+        image: The acquisition.
+        reference: Header of the CT.
+    """
+    window_kev = None if image.windows_kev is None else image.windows_kev[1]  # the peak stands between the others
+    path, time = folder / "activity.dcm", require_time(image)
+    write_nm_activity(path, posterior.mean, grid, reference=reference, acquired_at=time, isotope=image.isotope, window_kev=window_kev)
 
 
 def write_table(

@@ -25,6 +25,7 @@ _PATHS = {
     "planar",
     "planar_lower",
     "planar_upper",
+    "dicom_reference",
     "checkpoints",
     "resume",
     "output_dir",

@@ -23,7 +23,7 @@ from planar3d.shapes import Volume
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
-__all__ = ["load_nifti", "resample_to", "write_volume"]
+__all__ = ["load_nifti", "resample_to", "single_volume", "write_volume"]
 
 SAMPLES_PER_SLAB = 4_000_000
 FACE_TOLERANCE = 1e-4  # voxels; float32 positions
@@ -65,12 +65,7 @@ def write_volume(path: str | Path, volume: Tensor, grid: Grid | np.ndarray, *, u
     """
     import nibabel
 
-    values = volume.detach().cpu()
-    values = values[0, 0] if values.ndim == 5 and values.shape[:2] == (1, 1) else values
-    if values.ndim != 3:
-        raise ValueError(f"volume must have shape (1, 1, x, y, z) or (x, y, z), got {tuple(volume.shape)}; write one volume at a time")
-    if isinstance(grid, Grid) and tuple(values.shape) != grid.shape:
-        raise ValueError(f"volume has shape {tuple(values.shape)} and its grid {grid.shape}; give the grid that the volume lies on")
+    values = single_volume(volume, grid)
     if not str(path).lower().endswith((".nii.gz", ".nii")):
         raise ValueError(f"path must end in .nii.gz or .nii, got {Path(path).name!r}; rename it")
     array = values.float().numpy() if values.is_floating_point() else values.to(torch.int16).numpy()
@@ -79,6 +74,25 @@ def write_volume(path: str | Path, volume: Tensor, grid: Grid | np.ndarray, *, u
     image.header["descrip"] = unit.encode("ascii", "replace")[:79]
     with whole_file(path) as partial:
         nibabel.save(image, partial)
+
+
+def single_volume(volume: Tensor, grid: Grid | np.ndarray) -> Tensor:
+    """One volume without batch and channel, on the CPU.
+
+    Args:
+        volume: ``(1, 1, x, y, z)`` or ``(x, y, z)``.
+        grid: Where it lies; of an affine there is nothing to check.
+
+    Raises:
+        ValueError: Volume and grid have different shapes.
+    """
+    values = volume.detach().cpu()
+    values = values[0, 0] if values.ndim == 5 and values.shape[:2] == (1, 1) else values
+    if values.ndim != 3:
+        raise ValueError(f"volume must have shape (1, 1, x, y, z) or (x, y, z), got {tuple(volume.shape)}; give one volume at a time")
+    if isinstance(grid, Grid) and tuple(values.shape) != grid.shape:
+        raise ValueError(f"volume has shape {tuple(values.shape)} and its grid {grid.shape}; give the grid that the volume lies on")
+    return values
 
 
 def resample_to(volume: Volume, grid: Grid, target_shape: Sequence[int], target_affine: np.ndarray) -> Float[Tensor, "b 1 u v w"]:

@@ -89,6 +89,41 @@ def write_nm(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def write_ct(tmp_path: Path) -> Callable[..., Path]:
+    """Writes slices of a DICOM CT into a folder, and returns it; keywords replace header elements, None removes them."""
+    from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    def write(folder: str = "ct", *, slices: int = 2, name: str = "slice", **elements: Any) -> Path:
+        for k in range(slices):
+            header = Dataset()
+            header.file_meta = FileMetaDataset()
+            header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = CTImageStorage
+            header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = generate_uid()
+            values = {
+                "SpecificCharacterSet": "ISO_IR 100", "Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+                "PatientPosition": "HFS", "PatientSex": "F", "PatientWeight": 61.5, "SeriesDescription": "Abdomen ID-4711",
+                "StudyInstanceUID": "1.2.826.4711.1", "StudyDate": "20260301", "StudyTime": "081500", "StudyDescription": "Therapie Muster",
+                "AccessionNumber": "ACC-4711", "InstitutionName": "Klinikum Muster", "SeriesInstanceUID": "1.2.826.4711.2",
+                "FrameOfReferenceUID": "1.2.826.4711.3", "PositionReferenceIndicator": "", "InstanceNumber": k + 1,
+                "ImagePositionPatient": [0, 0, 5 * k], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1],
+                "Rows": 2, "Columns": 2, "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1,
+                "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelData": bytes(8),
+            }  # fmt: skip
+            for keyword, value in (PATIENT | values | elements).items():
+                if value is not None:
+                    setattr(header, keyword, value)
+            path = tmp_path / folder / f"{name}_{k}.dcm"
+            path.parent.mkdir(exist_ok=True)
+            header.save_as(path, enforce_file_format=True)
+        return tmp_path / folder
+
+    return write
+
+
+@pytest.fixture
 def nm_detector() -> Callable[..., Any]:
     """Makes an item of the detector information sequence."""
     return detector
