@@ -1,5 +1,6 @@
 """Reconstruction: from two views and the anatomy, or from the views of a SPECT, to an activity map with its uncertainty."""
 
+from planar3d.reconstruction.beyond_ct import cut_to_ct, with_spill_known
 from planar3d.reconstruction.conjugate_view import ConjugateView
 from planar3d.reconstruction.couple import CoupledActivities, couple, organ_activities_of_samples
 from planar3d.reconstruction.joint_qplanar import JointPosterior, JointQPlanar
@@ -30,6 +31,8 @@ __all__ = [
     "RigidOffset",
     "TomographicProblem",
     "couple",
+    "cut_to_ct",
     "mlem_update",
     "organ_activities_of_samples",
+    "with_spill_known",
 ]
