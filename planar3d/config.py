@@ -170,7 +170,7 @@ def open_patient(
     *,
     ct: str | None = None,
     labels: str | None = None,
-    label_scheme: str | Mapping[int, str] = "auto",
+    label_scheme: str | Mapping[int, str] | Mapping[str, str | None] = "auto",
     spacing_mm: float | None = 8.0,
     seed: int = 0,
     fill_from_ct: bool = True,

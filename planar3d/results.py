@@ -87,13 +87,19 @@ def _cleared(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     return {
-        key: None if key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(value)) else _cleared(value) for key, value in node.items()
+        key: None if key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(value)) or _is_of_names(key, value) else _cleared(value)
+        for key, value in node.items()
     }
 
 
 def _is_name(value: Any) -> bool:
     """Whether a value is one of the names that come with the package, or a table."""
     return not isinstance(value, str) or value in ("auto", *SCHEMES, *shipped_weights())
+
+
+def _is_of_names(key: str, value: Any) -> bool:
+    """Whether a value is a table of the names of outlined structures, which people type in: only one of ids is kept."""
+    return key == "label_scheme" and isinstance(value, dict) and not all(str(k).isdigit() for k in value)
 
 
 def remove_empty(folders: list[Path]) -> None:

@@ -37,7 +37,7 @@ class StudyPatient:
 
     ct: Path
     labels: Path
-    label_scheme: str | Mapping[int, str] = "auto"
+    label_scheme: str | Mapping[int, str] | Mapping[str, str | None] = "auto"
     fill_from_ct: bool = True
     scanner: str = "general"
 
