@@ -11,6 +11,7 @@ import numpy as np
 from planar3d.grid import Grid
 
 PATIENT = {"PatientName": "Muster^Erika", "PatientID": "ID-4711", "PatientBirthDate": "19500101", "PatientSex": "F"}
+SECRETS = ("Muster", "Erika", "4711", "19500101", "1.2.3.4", "1.2.826")
 FRAME = "1.2.826.0.1.3680043.8.498.77"
 STUDY = "1.2.826.0.1.3680043.8.498.88"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -48,8 +49,8 @@ def header(sop_class: str, modality: str, series: str, number: int, **elements: 
 
 
 def write_ct(
-    folder: Path, hu: np.ndarray, grid: Grid, *, turn: np.ndarray | None = None, order: Sequence[int] | None = None, series: str = "1.2.3.4",
-    number: int = 2, **elements: Any,
+    folder: Path, hu: np.ndarray, grid: Grid, *, turn: np.ndarray | None = None, order: Sequence[int] | None = None,
+    series: str = "1.2.3.4", number: int = 2, **elements: Any,
 ) -> Path:  # fmt: skip
     """Write a CT series.
 
@@ -83,7 +84,7 @@ def write_ct(
                 setattr(image, keyword, value)
             elif keyword in image:
                 delattr(image, keyword)
-        image.save_as(folder / f"{series}-{at:03d}.dcm", enforce_file_format=True)
+        image.save_as(folder / f"{number}-{at:03d}.dcm", enforce_file_format=True)
     return folder
 
 

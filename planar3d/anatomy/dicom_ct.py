@@ -34,7 +34,7 @@ READ = (
 HOUNSFIELD = ("HU", "HU_MOD", "US", "")  # US says that nothing is said
 TOLERANCE = 0.1  # of a voxel, by which a slice may lie beside its place
 SAME_PLACE_MM = 0.01
-GAP = 1.5  # steps
+GAP = 1.9  # steps
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,11 +198,11 @@ def _even_step(heights: np.ndarray, source: str) -> float:
             f"{source} has {doubled} slices at places where it has one already, as a series of several phases has; give a folder with "
             f"one image per place"
         )
-    usual = float(np.median(steps))
+    usual = float(steps.min())
     gaps = np.flatnonzero(steps > GAP * usual)
     if len(gaps):
         at = gaps[0]
-        more = f" and at {len(gaps) - 1} more places" if len(gaps) > 1 else ""
+        more = f" ({len(gaps)} such gaps in all)" if len(gaps) > 1 else ""
         raise ValueError(
             f"{source} misses slices: between {heights[at]:.1f} and {heights[at + 1]:.1f} mm along its axis lie {steps[at]:.1f} mm, where "
             f"slices lie {usual:.2f} mm apart{more}; export the whole series"

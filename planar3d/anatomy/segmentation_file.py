@@ -94,6 +94,9 @@ class SegmentationFile:
             to_index: From its indices to those of the CT, ``(4, 4)``.
             shape: Voxels of the CT.
         """
+        alone = [a for a in range(3) if mask.shape[a] == 1]
+        to_index = to_index.copy()
+        to_index[:3, alone] /= np.abs(to_index[:3, alone]).max(axis=0)  # of a single slice no distance to the next is known
         turn, shift = np.rint(to_index[:3, :3]).astype(int), np.rint(to_index[:3, 3]).astype(int)
         beside = np.abs(to_index[:3, :3] - turn) @ (np.array(mask.shape) - 1) + np.abs(to_index[:3, 3] - shift)
         if sorted(np.count_nonzero(turn, axis=0)) != [1, 1, 1] or np.count_nonzero(turn, axis=1).max() > 1 or beside.max() > TOLERANCE:
