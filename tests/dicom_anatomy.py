@@ -88,6 +88,36 @@ def write_ct(
     return folder
 
 
+def write_multi_frame(path: Path, hu: np.ndarray, grid: Grid, order: Sequence[int]) -> Path:
+    """Write slices of a CT as one enhanced CT file, in an order of their own."""
+    from pydicom.uid import generate_uid
+
+    stored = np.rint((hu - INTERCEPT) / SLOPE).astype(np.int16)
+    far = np.array(grid.origin_mm) + (np.array(grid.shape) - 1) * grid.spacing_mm
+    places = [lps(np.array([[far[0], far[1], grid.origin_mm[2] + k * grid.spacing_mm[2]]]))[0].tolist() for k in order]
+    shared = _item(
+        PixelMeasuresSequence=[_item(PixelSpacing=[grid.spacing_mm[1], grid.spacing_mm[0]], SliceThickness=grid.spacing_mm[2])],
+        PlaneOrientationSequence=[_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+        PixelValueTransformationSequence=[_item(RescaleSlope=SLOPE, RescaleIntercept=INTERCEPT, RescaleType="HU")],
+    )
+    frames = [
+        _item(PlanePositionSequence=[_item(ImagePositionPatient=place)], FrameContentSequence=[_item(DimensionIndexValues=[k + 1])])
+        for k, place in enumerate(places)
+    ]
+    organization = generate_uid()
+    index = _item(DimensionOrganizationUID=organization, DimensionIndexPointer=0x00200032, FunctionalGroupPointer=0x00209113)
+    elements = {
+        "NumberOfFrames": len(frames), "Rows": grid.shape[1], "Columns": grid.shape[0],
+        "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15,
+        "PixelRepresentation": 1, "SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": frames,
+        "DimensionOrganizationSequence": [_item(DimensionOrganizationUID=organization)], "DimensionIndexSequence": [index],
+        "PixelData": b"".join(stored[::-1, ::-1, k].T.tobytes() for k in order),
+    }  # fmt: skip
+    header("1.2.840.10008.5.1.4.1.1.2.1", "CT", "1.2.3.4", 2, **elements).save_as(path, enforce_file_format=True)
+    return path
+
+
 def write_seg(path: Path, ct: Path, masks: Mapping[str, np.ndarray], *, slices: slice = slice(None), sides: Sequence[str] = ()) -> Path:
     """Write segments on slices of a CT series.
 
@@ -135,21 +165,15 @@ def write_structures(
         frame: Frame of reference; None for none.
         kind: Geometric type of the contours.
     """
-    from pydicom import Dataset
-
     content = header(RTSTRUCT, "RTSTRUCT", "1.2.3.9", 9, StructureSetLabel="Muster", FrameOfReferenceUID=frame)
     content.StructureSetROISequence, content.ROIContourSequence = [], []
     for number, (name, parts) in enumerate(contours.items(), start=5):
-        roi, item = Dataset(), Dataset()
-        roi.ROINumber, roi.ROIName = number, name
+        roi, item = _item(ROINumber=number, ROIName=name), _item(ReferencedROINumber=number, ContourSequence=[])
         if frame is not None:
             roi.ReferencedFrameOfReferenceUID = frame
-        item.ReferencedROINumber, item.ContourSequence = number, []
         for points in parts:
-            contour = Dataset()
-            contour.ContourGeometricType, contour.NumberOfContourPoints = kind, len(points)
-            contour.ContourData = [f"{v:.4f}" for v in np.ravel(points)]
-            item.ContourSequence.append(contour)
+            data = [f"{v:.4f}" for v in np.ravel(points)]
+            item.ContourSequence.append(_item(ContourGeometricType=kind, NumberOfContourPoints=len(points), ContourData=data))
         content.StructureSetROISequence.append(roi)
         content.ROIContourSequence.append(item)
     content.save_as(path, enforce_file_format=True)
@@ -173,6 +197,16 @@ def contours_of(mask: np.ndarray, grid: Grid, *, turn: np.ndarray | None = None,
             index = np.column_stack([line[:-1] - 1.0, np.full(len(line) - 1, float(k))])
             found.append(lps(index * grid.spacing_mm + grid.origin_mm, turn))
     return found
+
+
+def _item(**elements: Any) -> Any:
+    """One item of a sequence."""
+    from pydicom import Dataset
+
+    made = Dataset()
+    for keyword, value in elements.items():
+        setattr(made, keyword, value)
+    return made
 
 
 def _normal(image: Any) -> np.ndarray:

@@ -1,12 +1,4 @@
-"""A CT series in DICOM: which files it is made of, in which order, where it lies, and its CT numbers.
-
-Slices are ordered along their normal n = (row direction) x (column direction), whatever their files are called or their instance numbers
-say. The voxel (column i, row j, slice k) lies at ``p + i d_c r + j d_r c + k d n``, with p the position of the first slice, r and c the
-directions of rows and columns, and distances d; DICOM's coordinates are LPS and become RAS.
-
-What would put voxels at wrong places is refused: missing, doubled or unevenly spaced slices, slices of different size or direction, and
-slices that slide sideways, as those of a tilted gantry.
-"""
+"""A CT series in DICOM: which files it is made of, in which order, where it lies, and its CT numbers."""
 
 from __future__ import annotations
 
@@ -17,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planar3d.anatomy.dicom_files import quietly, read_headers
+from planar3d.anatomy.slice_stack import NEEDED, stack_slices
 from planar3d.anatomy.space import LPS_TO_RAS, Space
 
 if TYPE_CHECKING:
@@ -26,15 +19,10 @@ __all__ = ["DicomCt"]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # enhanced, and converted to it
-NEEDED = ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept")
 READ = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID", "ImageType", "RescaleType",
     "NumberOfFrames", *NEEDED,
 )  # fmt: skip
-HOUNSFIELD = ("HU", "HU_MOD", "US", "")  # US says that nothing is said
-TOLERANCE = 0.1  # of a voxel, by which a slice may lie beside its place
-SAME_PLACE_MM = 0.01
-GAP = 1.9  # steps
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,8 +65,7 @@ class DicomCt:
         if slices[0][1].get("SOPClassUID") in MULTI_FRAME_CT:
             return cls._multi_frame(slices, source)
         slices = _without_copies(slices)
-        _require_alike([header for _, header in slices], source)
-        order, space = _stack([header for _, header in slices], source)
+        order, space = stack_slices([header for _, header in slices], source)
         return cls(source=source, files=tuple(slices[k][0] for k in order), space=space)
 
     @classmethod
@@ -136,83 +123,6 @@ def _without_copies(slices: list[tuple[Path, Dataset]]) -> list[tuple[Path, Data
     """Slices less those of which a file with the same identity at the same place came before."""
     kept = {(str(h.get("SOPInstanceUID", file)), str(h.get("ImagePositionPatient"))): (file, h) for file, h in reversed(slices)}
     return list(reversed(kept.values()))
-
-
-def _require_alike(headers: list[Dataset], source: str) -> None:
-    """Raise unless slices say where they lie and what their values are, and are alike but for their place."""
-    for header in headers:
-        if missing := [keyword for keyword in NEEDED if header.get(keyword) in (None, "")]:
-            raise ValueError(f"{source} lacks {', '.join(missing)} in its headers; export it again as a DICOM CT with axial slices")
-        if (kind := str(header.get("RescaleType") or "").upper()) not in HOUNSFIELD:
-            raise ValueError(f"{source} holds values of the type {kind[:16]} and not Hounsfield units; give the CT in Hounsfield units")
-    first = headers[0]
-    for what, keyword in (
-        ("sizes", "Rows"),
-        ("sizes", "Columns"),
-        ("pixel spacings", "PixelSpacing"),
-        ("directions", "ImageOrientationPatient"),
-    ):
-        reference = np.asarray(first.get(keyword), dtype=np.float64)
-        if any(not np.allclose(np.asarray(h.get(keyword), dtype=np.float64), reference, atol=1e-3) for h in headers):
-            raise ValueError(f"{source} has slices of different {what}; give a series of parallel slices of one size")
-    if len({str(h.get("FrameOfReferenceUID", "")) for h in headers}) > 1:
-        raise ValueError(f"{source} has slices in different frames of reference; give slices of one scan")
-
-
-def _stack(headers: list[Dataset], source: str) -> tuple[list[int], Space]:
-    """Order of the slices along their normal, and where their voxels lie."""
-    first = headers[0]
-    turn = np.asarray(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
-    if not np.allclose(turn @ turn.T, np.eye(2), atol=1e-3):
-        raise ValueError(f"{source} has an Image Orientation of no two unit vectors at right angles; export it again")
-    along_row = turn[0] / np.linalg.norm(turn[0])
-    normal = np.cross(along_row, turn[1]) / np.linalg.norm(np.cross(along_row, turn[1]))
-    along_column = np.cross(normal, along_row)
-    places = np.asarray([h.ImagePositionPatient for h in headers], dtype=np.float64)
-    order = np.argsort(places @ normal, kind="stable")
-    places = places[order]
-    heights = places @ normal
-    step = _even_step(heights, source)
-    between_rows, between_columns = (float(s) for s in first.PixelSpacing)
-    aside = np.linalg.norm(places - places[0] - np.outer(heights - heights[0], normal), axis=1).max()
-    if aside > TOLERANCE * min(between_rows, between_columns):
-        raise ValueError(
-            f"{source} has slices that slide sideways by up to {aside:.1f} mm, as with a tilted gantry; export it resampled to "
-            f"slices at right angles to its axis"
-        )
-    affine = np.eye(4)
-    affine[:3, :3] = np.stack([along_row * between_columns, along_column * between_rows, normal * step], axis=1)
-    affine[:3, 3] = places[0]
-    frame = str(first.get("FrameOfReferenceUID") or "") or None
-    shape = (int(first.Columns), int(first.Rows), len(headers))
-    return order.tolist(), Space(shape=shape, affine=LPS_TO_RAS @ affine, frame_of_reference=frame)
-
-
-def _even_step(heights: np.ndarray, source: str) -> float:
-    """Distance of slices that lie at these places, in order [mm]."""
-    if len(heights) < 2:
-        raise ValueError(f"{source} is a single slice; give the folder of the whole CT series")
-    steps = np.diff(heights)
-    if doubled := int((steps < SAME_PLACE_MM).sum()):
-        raise ValueError(
-            f"{source} has {doubled} slices at places where it has one already, as a series of several phases has; give a folder with "
-            f"one image per place"
-        )
-    usual = float(steps.min())
-    gaps = np.flatnonzero(steps > GAP * usual)
-    if len(gaps):
-        at = gaps[0]
-        more = f" ({len(gaps)} such gaps in all)" if len(gaps) > 1 else ""
-        raise ValueError(
-            f"{source} misses slices: between {heights[at]:.1f} and {heights[at + 1]:.1f} mm along its axis lie {steps[at]:.1f} mm, where "
-            f"slices lie {usual:.2f} mm apart{more}; export the whole series"
-        )
-    beside = np.abs(heights - np.linspace(heights[0], heights[-1], len(heights))).max()
-    if beside > TOLERANCE * usual:
-        raise ValueError(
-            f"{source} has slices that are spaced unevenly, {steps.min():.2f} to {steps.max():.2f} mm; export it with even spacing"
-        )
-    return float((heights[-1] - heights[0]) / (len(heights) - 1))
 
 
 def _slice_hu(file: Path) -> np.ndarray | None:

@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 
 from planar3d.anatomy.ct_file import read_ct, space_of
 from planar3d.grid import Grid
-from tests.dicom_anatomy import SECRETS, header, write_ct
+from tests.dicom_anatomy import SECRETS, header, write_ct, write_multi_frame
 
 GRID = Grid.centred((13, 10, 7), (2.0, 3.0, 5.0), (20.0, -30.0, 100.0))
 
@@ -126,6 +126,15 @@ def test_other_files_scouts_and_copies_are_passed_over(tmp_path: Path, hu: np.nd
     shutil.copy(folder / "2-003.dcm", folder / "copy.dcm")
     values, _ = read_ct(tmp_path / "export")
     np.testing.assert_array_equal(values[0].numpy(), hu)
+
+
+def test_a_multi_frame_file_is_the_same_ct(tmp_path: Path, hu: np.ndarray) -> None:
+    path = write_multi_frame(tmp_path / "ct.dcm", hu, GRID, [3, 0, 6, 1, 5, 2, 4])
+    values, grid = read_ct(path)
+    assert grid.is_close(GRID, tolerance_mm=1e-4)
+    np.testing.assert_array_equal(values[0].numpy(), hu)
+    assert space_of(path).shape == GRID.shape
+    assert "no even stack" in refused(write_multi_frame(tmp_path / "ct.dcm", hu, GRID, [3, 0, 6, 1, 5, 2]))
 
 
 def test_lossless_compression_is_undone_and_what_cannot_be_is_said(tmp_path: Path, hu: np.ndarray) -> None:
