@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["NEEDED", "stack_slices"]
 
-NEEDED = ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept")
-"""Without these in its header a slice cannot be used."""
+NEEDED = {
+    "Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6, "RescaleSlope": 1,
+    "RescaleIntercept": 1,
+}  # fmt: skip
+"""Elements without which a slice cannot be used, and how many numbers each holds."""
 
 HOUNSFIELD = ("HU", "HU_MOD", "US", "")  # US says that nothing is said
 TOLERANCE = 0.1  # of a voxel, by which a slice may lie beside its place
@@ -74,7 +77,7 @@ def stack_slices(headers: list[Dataset], source: str) -> tuple[list[int], Space]
 def _require_alike(headers: list[Dataset], source: str) -> None:
     """Raise unless slices say where they lie and what their values are, and are alike but for their place."""
     for header in headers:
-        if missing := [keyword for keyword in NEEDED if header.get(keyword) in (None, "")]:
+        if missing := [keyword for keyword, count in NEEDED.items() if len(_numbers(header, keyword)) != count]:
             raise ValueError(f"{source} lacks {', '.join(missing)} in its headers; export it again as a DICOM CT with axial slices")
         if (kind := str(header.get("RescaleType") or "").upper()) not in HOUNSFIELD:
             raise ValueError(f"{source} holds values of the type {kind[:16]} and not Hounsfield units; give the CT in Hounsfield units")
@@ -85,11 +88,20 @@ def _require_alike(headers: list[Dataset], source: str) -> None:
         ("pixel spacings", "PixelSpacing"),
         ("directions", "ImageOrientationPatient"),
     ):
-        reference = np.asarray(first.get(keyword), dtype=np.float64)
-        if any(not np.allclose(np.asarray(h.get(keyword), dtype=np.float64), reference, atol=1e-3) for h in headers):
+        if any(not np.allclose(_numbers(h, keyword), _numbers(first, keyword), atol=1e-3) for h in headers):
             raise ValueError(f"{source} has slices of different {what}; give a series of parallel slices of one size")
     if len({str(h.get("FrameOfReferenceUID", "")) for h in headers}) > 1:
         raise ValueError(f"{source} has slices in different frames of reference; give slices of one scan")
+
+
+def _numbers(header: Dataset, keyword: str) -> np.ndarray:
+    """Numbers of an element, none if it is missing or holds what no slice can have."""
+    try:
+        values = np.atleast_1d(np.asarray(header.get(keyword), dtype=np.float64))
+    except (TypeError, ValueError):
+        return np.empty(0)
+    possible = np.isfinite(values).all() and (keyword not in ("Rows", "Columns", "PixelSpacing") or (values > 0).all())
+    return values if possible else np.empty(0)
 
 
 def _even_step(heights: np.ndarray, source: str) -> float:

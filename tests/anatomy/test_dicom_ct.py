@@ -166,6 +166,8 @@ def test_lossless_compression_is_undone_and_what_cannot_be_is_said(tmp_path: Pat
         ({"ImagePositionPatient": [-32.0, 16.5, 101.5]}, "spaced unevenly, 3.50 to 6.50 mm"),
         ({"ImagePositionPatient": [-31.0, 16.5, 100.0]}, "slide sideways by up to 1.0 mm"),
         ({"ImagePositionPatient": None}, "lacks ImagePositionPatient"),
+        ({"PixelSpacing": [0.0, 0.0]}, "lacks PixelSpacing"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 1]}, "lacks ImageOrientationPatient"),
         ({"PixelSpacing": [3.0, 2.1]}, "different pixel spacings"),
         ({"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]}, "different directions"),
         ({"FrameOfReferenceUID": "1.2"}, "different frames"),
