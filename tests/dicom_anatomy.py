@@ -118,7 +118,9 @@ def write_multi_frame(path: Path, hu: np.ndarray, grid: Grid, order: Sequence[in
     return path
 
 
-def write_seg(path: Path, ct: Path, masks: Mapping[str, np.ndarray], *, slices: slice = slice(None), sides: Sequence[str] = ()) -> Path:
+def write_seg(
+    path: Path, ct: Path, masks: Mapping[str, np.ndarray], *, slices: slice = slice(None), sides: Sequence[str] = (), kind: str = "BINARY"
+) -> Path:
     """Write segments on slices of a CT series.
 
     Args:
@@ -127,6 +129,7 @@ def write_seg(path: Path, ct: Path, masks: Mapping[str, np.ndarray], *, slices: 
         masks: Segments by their label, ``(x, y, z)`` on the CT's grid.
         slices: Which slices of the CT the file knows of.
         sides: Coded side of each segment, where there is one.
+        kind: BINARY, FRACTIONAL (voxels are four fifths full) or LABELMAP.
     """
     import highdicom
     from pydicom import dcmread
@@ -144,9 +147,13 @@ def write_seg(path: Path, ct: Path, masks: Mapping[str, np.ndarray], *, slices: 
     for item, side in zip(described, sides, strict=False):
         code = highdicom.sr.CodedConcept("7771000" if side == "Left" else "24028007", "SCT", side)
         item.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [code]
-    pixels = np.stack([mask[::-1, ::-1, slices].transpose(2, 1, 0) for mask in masks.values()], axis=-1)
+    pixels = np.stack([mask[::-1, ::-1, slices].transpose(2, 1, 0) for mask in masks.values()], axis=-1).astype(np.uint8)
+    if kind == "LABELMAP":
+        pixels = (pixels * np.arange(1, len(masks) + 1, dtype=np.uint8)).max(axis=-1)
+    elif kind == "FRACTIONAL":
+        pixels = pixels.astype(np.float32) * 0.8
     content = highdicom.seg.Segmentation(
-        source_images=sources, pixel_array=pixels.astype(np.uint8), segmentation_type="BINARY", segment_descriptions=described,
+        source_images=sources, pixel_array=pixels, segmentation_type=kind, segment_descriptions=described,
         series_instance_uid=generate_uid(), series_number=9, sop_instance_uid=generate_uid(), instance_number=1, manufacturer="planar3d",
         manufacturer_model_name="tests", software_versions="1", device_serial_number="1",
     )  # fmt: skip

@@ -129,11 +129,13 @@ def _slice_hu(file: Path) -> np.ndarray | None:
     """CT numbers of one slice ``(row, column)`` [HU]; None if its pixels cannot be decoded."""
     from pydicom import dcmread
 
+    packed = False
     try:
         header = dcmread(file)
+        packed = header.file_meta.TransferSyntaxUID.is_compressed
         return header.pixel_array.astype(np.float32) * float(header.RescaleSlope) + float(header.RescaleIntercept)
     except (AttributeError, NotImplementedError, RuntimeError, ValueError, EOFError, OSError):
-        return _slice_hu_by_gdcm(file)
+        return _slice_hu_by_gdcm(file) if packed else None  # it would fill up a file that was cut short
 
 
 def _slice_hu_by_gdcm(file: Path) -> np.ndarray | None:

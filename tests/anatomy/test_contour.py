@@ -63,6 +63,12 @@ def test_a_slice_with_two_parts_and_a_hole() -> None:
     assert not mask[5, 5]
 
 
+def test_a_hole_may_be_reached_through_a_keyhole() -> None:
+    outer, inner = box((1.5, 9.5), (1.5, 9.5)), box((3.5, 6.5), (3.5, 6.5))[::-1]
+    keyhole = np.concatenate([outer, outer[:1], inner, inner[:1]])
+    assert np.array_equal(fill_contours([keyhole], SHAPE), fill_contours([outer, inner], SHAPE))
+
+
 def _ball(every: float, start: float = 0.0) -> tuple[int, np.ndarray]:
     """A ball of 9 voxels about (15, 12, 14.2), outlined in planes."""
     heights = np.arange(start, 29.0, every)

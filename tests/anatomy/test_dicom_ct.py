@@ -174,6 +174,7 @@ def test_lossless_compression_is_undone_and_what_cannot_be_is_said(tmp_path: Pat
         ({"RescaleIntercept": None}, "lacks RescaleIntercept"),
         ({"RescaleType": "Z_EFF"}, "not Hounsfield units"),
         ({"PixelData": None}, "cannot be decoded"),
+        ({"PixelData": bytes(200)}, "cannot be decoded"),
     ],
 )
 def test_a_slice_unlike_the_others_is_refused(tmp_path: Path, hu: np.ndarray, elements: dict[str, Any], words: str) -> None:

@@ -94,6 +94,18 @@ def test_each_kind_of_file_gives_the_same_patient(ct: Path, ct_nifti: Path, expe
     assert int((expected.labels == organ_id("kidney_left")).sum()) == MASKS["Kidney_L"].sum()
 
 
+@pytest.mark.parametrize("kind", ["FRACTIONAL", "LABELMAP"])
+def test_other_kinds_of_segmentation_give_the_same(kind: str, ct: Path, expected: Patient, tmp_path: Path) -> None:
+    assert same(Patient.from_files(ct, write_seg(tmp_path / "seg.dcm", ct, MASKS, kind=kind)), expected)
+
+
+def test_an_empty_segment_is_no_organ(ct: Path, tmp_path: Path) -> None:
+    masks = {**MASKS, "Spleen": np.zeros(GRID.shape, dtype=bool)}
+    patient = Patient.from_files(ct, write_seg(tmp_path / "seg.dcm", ct, masks))
+    assert not (patient.labels == organ_id("spleen")).any()
+    assert int((patient.labels == organ_id("liver")).sum()) == MASKS["Liver"].sum()
+
+
 def test_a_planted_flip_shows(ct: Path, expected: Patient, tmp_path: Path) -> None:
     flipped = {name: mask[::-1] for name, mask in MASKS.items()}
     assert not same(Patient.from_files(ct, write_seg(tmp_path / "seg.dcm", ct, flipped)), expected)
