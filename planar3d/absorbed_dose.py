@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from planar3d.anatomy.ct_file import space_of
 from planar3d.anatomy.patient import Patient
 from planar3d.anatomy.reading import read_volume
 from planar3d.config import command
@@ -31,7 +31,6 @@ from planar3d.grid import Grid, cube_edge_mm, require_same_grid
 from planar3d.io import PlanarImage, read_planar, reference_for, resample_to, write_rt_dose, write_volume
 from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
-from planar3d.io.volume import load_nifti
 from planar3d.measured import announce_place, device_of, require_as_given, suit_voxels, working_spacing_mm
 from planar3d.measurement import MARGIN_MM, camera_of, located, pose
 from planar3d.organs import organ_name
@@ -107,12 +106,11 @@ def write(folder: Path, study: Study, found: StudyDose, earlier: list[dict[str, 
         found: What came of it.
         earlier: Mean dose of organs in each cycle before [Gy].
     """
-    series, target = found.series, load_nifti(study.patient.ct)
-    affine = np.asarray(target.affine, dtype=np.float64)
+    series, space = found.series, space_of(study.patient.ct)
 
     def write_map(name: str, volume: Volume, unit: str) -> None:
-        placed = resample_to(volume.cpu(), series.grid, target.shape[:3], affine)
-        write_volume(folder / f"{name}.nii.gz", placed, affine, unit=unit)
+        placed = resample_to(volume.cpu(), series.grid, space.shape, space.affine)
+        write_volume(folder / f"{name}.nii.gz", placed, space.affine, unit=unit)
 
     write_map("dose", found.dose.dose_gy, "Gy")
     if study.options.dose_rates:

@@ -170,7 +170,7 @@ def open_patient(
     *,
     ct: str | None = None,
     labels: str | None = None,
-    label_scheme: str | Mapping[int, str] = "auto",
+    label_scheme: str | Mapping[int, str] | Mapping[str, str | None] = "auto",
     spacing_mm: float | None = 8.0,
     seed: int = 0,
     fill_from_ct: bool = True,
@@ -179,9 +179,10 @@ def open_patient(
     """The patient of a CT and a label map, or a digital patient where neither is given.
 
     Args:
-        ct: NIfTI file of the CT [HU].
-        labels: NIfTI file of the label map on the grid of the CT.
-        label_scheme: What the ids of the label map mean: ``"auto"``, a scheme's name, a JSON file, or a table of id to organ.
+        ct: NIfTI file of the CT, or folder of its DICOM series [HU].
+        labels: Organs on the grid of the CT: NIfTI label map, DICOM SEG or DICOM RT structure set.
+        label_scheme: What the ids of the label map mean: ``"auto"``, a scheme's name, a JSON file, or a table of id to organ; for DICOM
+            ``"auto"``, a JSON file, or a table of name to organ.
         spacing_mm: Voxel edge of the working grid; None keeps that of the CT [mm].
         seed: Which digital patient.
         fill_from_ct: Whether to label lungs and bone from the CT where the label map has none.

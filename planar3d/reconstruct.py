@@ -9,15 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from planar3d.anatomy.ct_file import space_of
 from planar3d.anatomy.patient import Patient
 from planar3d.config import command
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage, reference_for, resample_to, write_nm_activity, write_volume
-from planar3d.io.volume import load_nifti
 from planar3d.measured import open_measured
 from planar3d.reconstruction.beyond_ct import cut_to_ct
 from planar3d.reconstruction.partial_volume import read_organs
@@ -63,14 +62,13 @@ def write_maps(folder: Path, posterior: Posterior, grid: Grid, ct: Path) -> None
         folder: Where to write.
         posterior: The estimate.
         grid: Where it lies.
-        ct: The CT's file.
+        ct: The CT's file or folder.
     """
-    target = load_nifti(ct)
-    affine = np.asarray(target.affine, dtype=np.float64)
+    space = space_of(ct)
     for name, volume in (("activity", posterior.mean), ("activity_std", posterior.std)):
         if volume is not None:
-            placed = resample_to(volume.cpu(), grid, target.shape[:3], affine)
-            write_volume(folder / f"{name}.nii.gz", placed, affine)
+            placed = resample_to(volume.cpu(), grid, space.shape, space.affine)
+            write_volume(folder / f"{name}.nii.gz", placed, space.affine)
 
 
 def require_time(image: PlanarImage) -> datetime:

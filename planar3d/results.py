@@ -74,7 +74,8 @@ def output_folder(path: str | Path, cfg: DictConfig | None = None) -> Iterator[P
 
 
 def without_paths(cfg: DictConfig) -> dict[str, Any]:
-    """A configuration, resolved, with the paths of this machine and of the patient's files set to None: they may carry a name."""
+    """A configuration, resolved, with the paths of this machine and of the patient's files, and what structures in them are called, set to
+    None: they may carry a name."""
     # cleared before anything is interpolated from them
     bare = OmegaConf.create(_cleared(OmegaConf.to_container(cfg, resolve=False)))
     resolved: Any = OmegaConf.to_container(bare, resolve=True)
@@ -87,9 +88,14 @@ def _cleared(node: Any) -> Any:
         return [_cleared(value) for value in node]
     if not isinstance(node, dict):
         return node
-    return {
-        key: None if key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(value)) else _cleared(value) for key, value in node.items()
-    }
+    return {key: None if _may_tell(key, value) else _cleared(value) for key, value in node.items()}
+
+
+def _may_tell(key: Any, value: Any) -> bool:
+    """Whether a value may carry a name: a path, or a table of the names that people gave to outlined structures."""
+    if key == "label_scheme" and isinstance(value, dict):
+        return not all(str(identifier).isdigit() for identifier in value)
+    return key in _PATHS or (key in _NAMES_OR_PATHS and not _is_name(value))
 
 
 def _is_name(value: Any) -> bool:

@@ -141,7 +141,7 @@ def translate(labels: Integer[Tensor, "*shape"], scheme: LabelScheme) -> Integer
 def read_labels(
     labels: Integer[Tensor, "1 x y z"],
     *,
-    label_scheme: str | Path | Mapping[int, str],
+    label_scheme: str | Path | Mapping[int, str] | Mapping[str, str | None],
     header_names: Mapping[int, str],
     ct_hu: Float[Tensor, "1 x y z"],
 ) -> Integer[Tensor, "1 x y z"]:
@@ -154,7 +154,7 @@ def read_labels(
         ct_hu: The CT on the same grid; judges between schemes [HU].
     """
     if isinstance(label_scheme, Mapping):
-        return translate(labels, _scheme_from_names("given", dict(label_scheme)))
+        return translate(labels, _scheme_from_names("given", _of_ids(label_scheme)))
     if str(label_scheme) in SCHEMES:
         return translate(labels, SCHEMES[str(label_scheme)])
     if str(label_scheme) != "auto":
@@ -165,6 +165,14 @@ def read_labels(
     sums = torch.zeros(len(values), dtype=torch.float64).index_add_(0, positions.flatten().cpu(), ct_hu.flatten().double().cpu())
     mean_hu = {int(v): float(s / n) for v, s, n in zip(values, sums, counts, strict=True)}
     return translate(labels, detect_scheme(list(mean_hu), mean_hu=mean_hu))
+
+
+def _of_ids(table: Mapping[int, str] | Mapping[str, str | None]) -> dict[int, str]:
+    """A table given for a label map, whose structures have ids and no names."""
+    try:
+        return {int(key): str(value) for key, value in table.items()}
+    except ValueError as error:
+        raise ValueError("label_scheme has names for keys, and a label map has ids; give id to organ, as {1: liver, 2: spleen}") from error
 
 
 def _scheme_from_names(name: str, names: dict[int, str]) -> LabelScheme:

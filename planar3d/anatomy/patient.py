@@ -11,10 +11,11 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from planar3d.anatomy.ct import AIR_HU, BODY_THRESHOLD_HU, body_mask, hu_to_mu
-from planar3d.anatomy.labels import read_labels
+from planar3d.anatomy.ct_file import read_ct
+from planar3d.anatomy.organ_map import read_organ_map
 from planar3d.anatomy.reading import read_volume, resample
 from planar3d.anatomy.segmentation import fill_from_ct as fill_labels
-from planar3d.grid import Grid, require_same_grid
+from planar3d.grid import Grid
 from planar3d.organs import BACKGROUND, BODY, organ_id
 
 __all__ = ["Patient"]
@@ -54,35 +55,33 @@ class Patient:
         ct: str | Path,
         labels: str | Path,
         *,
-        label_scheme: str | Path | Mapping[int, str] = "auto",
+        label_scheme: str | Path | Mapping[int, str] | Mapping[str, str | None] = "auto",
         spacing_mm: float | Sequence[float] | None = None,
         fill_from_ct: bool = True,
         pet: str | Path | None = None,
         name: str = "patient",
     ) -> Patient:
-        """Read CT and label map from NIfTI files of any orientation.
+        """Read CT and organs from NIfTI or DICOM files of any orientation.
 
         Args:
-            ct: CT in Hounsfield units.
-            labels: Label map on the CT's grid.
-            label_scheme: What the label ids mean: ``"auto"``, ``"totalsegmentator_v1"``, ``"totalsegmentator_v2"``, ``"head_glands"``,
-                the path of a JSON file ``{"id": "organ", ...}``, or such a table itself.
+            ct: CT in Hounsfield units: NIfTI, or the folder of a DICOM series.
+            labels: Organs on the CT's grid: NIfTI label map, DICOM SEG, or DICOM RT structure set.
+            label_scheme: What the ids of a label map mean: ``"auto"``, ``"totalsegmentator_v1"``, ``"totalsegmentator_v2"``,
+                ``"head_glands"``, the path of a JSON file ``{"id": "organ", ...}``, or such a table itself. For DICOM, whose structures
+                go by their names, ``"auto"``, or a file or table of name to organ, None for what is left out.
             spacing_mm: Working spacing to resample to; None keeps the CT's [mm].
             fill_from_ct: Whether lungs and skeleton that the label map lacks are taken from the CT.
             pet: Pre-therapy PET, as `with_pet` takes it.
             name: What to call the patient; never an identifier.
 
         Raises:
-            ValueError: A file is missing or no NIfTI, the grids differ, the CT is not finite, or a label id is unknown; see `with_pet`.
+            ValueError: A file is missing or cannot be read, the grids differ, the CT is not finite, or an id or name is unknown; see
+                `with_pet`.
         """
-        ct_hu, ct_grid, _ = read_volume(ct, name="ct")
+        ct_hu, ct_grid = read_ct(ct)
         _require_finite(ct_hu)
-        raw, label_grid, header_names = read_volume(labels, name="labels", is_label=True)
-        require_same_grid("ct", ct_grid, "labels", label_grid)
-        organs = read_labels(raw, label_scheme=label_scheme, header_names=header_names, ct_hu=ct_hu)
-        patient = cls.from_volumes(
-            ct_grid, ct_hu, organs, excluded=(raw != 0) & (organs == BACKGROUND), fill_from_ct=fill_from_ct, name=name
-        )
+        read = read_organ_map(labels, ct=ct, ct_hu=ct_hu, ct_grid=ct_grid, label_scheme=label_scheme)
+        patient = cls.from_volumes(ct_grid, ct_hu, read.organs, excluded=read.excluded, fill_from_ct=fill_from_ct, name=name)
         patient = patient if spacing_mm is None else patient.resampled(spacing_mm)
         return patient if pet is None else patient.with_pet(pet)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from torchio import Image
 
-__all__ = ["read_volume", "resample"]
+__all__ = ["axis_aligned", "open_nifti", "read_volume", "resample"]
 
 _LABEL_PATTERN = re.compile(r'<Label\s[^>]*?Key="(\d+)"[^>]*>\s*(?:<!\[CDATA\[)?([^\]<]+)')
 
@@ -55,7 +55,7 @@ def read_volume(path: str | Path, *, name: str, is_label: bool = False, outside:
         volume = volume.to(torch.int32)
     else:
         volume = volume.to(torch.float32)
-    volume, grid = _axis_aligned(volume, np.asarray(file.affine, dtype=np.float64), outside=0.0 if is_label else outside, is_label=is_label)
+    volume, grid = axis_aligned(volume, np.asarray(file.affine, dtype=np.float64), outside=0.0 if is_label else outside, is_label=is_label)
     return (volume.long() if is_label else volume), grid, names
 
 
@@ -80,8 +80,16 @@ def resample(volume: Tensor, grid: Grid, target: Grid, *, outside: float) -> Ten
     return (moved.data.to(volume) + outside).to(volume.dtype)
 
 
-def _load(path: Path, name: str) -> tuple[Nifti1Image, np.ndarray]:
-    """Read a NIfTI file or say in one sentence why not."""
+def open_nifti(path: Path, name: str) -> Nifti1Image:
+    """Open a NIfTI file; its voxels are not read.
+
+    Args:
+        path: The file.
+        name: What it is, for messages.
+
+    Raises:
+        ValueError: It is missing or no NIfTI.
+    """
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.nifti1 import Nifti1Image
@@ -91,23 +99,25 @@ def _load(path: Path, name: str) -> tuple[Nifti1Image, np.ndarray]:
         raise ValueError(f"{name} {path} is not a file; give the path of a NIfTI file (.nii or .nii.gz)")
     try:
         image = nib.load(path)
-        data = np.asarray(image.dataobj)  # pyright: ignore[reportAttributeAccessIssue]
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{name} {path} cannot be read as NIfTI; give a .nii or .nii.gz file") from error
     if not isinstance(image, Nifti1Image):
         raise ValueError(f"{name} {path} is {type(image).__name__}, not NIfTI; convert it to .nii.gz first")
-    return image, data
+    return image
 
 
-def _header_names(file: Nifti1Image) -> dict[int, str]:
-    """Label names in the header extension (CaretExtension XML), as TotalSegmentator writes them."""
-    contents = (extension.get_content() for extension in file.header.extensions)  # pyright: ignore[reportAttributeAccessIssue]
-    texts = (c.decode("utf-8", errors="replace") if isinstance(c, bytes) else str(c) for c in contents)
-    return {int(key): label.strip() for text in texts for key, label in _LABEL_PATTERN.findall(text)}
+def axis_aligned(volume: Tensor, affine: np.ndarray, *, outside: float, is_label: bool) -> tuple[Tensor, Grid]:
+    """Bring a volume to RAS+, resampling it only if its axes are oblique.
 
+    Args:
+        volume: ``(1, u, v, w)`` along the axes of its file.
+        affine: Index to RAS+ patient coordinates, ``(4, 4)`` [mm].
+        outside: Value beyond an oblique volume.
+        is_label: Whether it holds ids, which take the nearest voxel.
 
-def _axis_aligned(volume: Tensor, affine: np.ndarray, *, outside: float, is_label: bool) -> tuple[Tensor, Grid]:
-    """Bring a volume to RAS+, resampling it only if its axes are oblique."""
+    Returns:
+        The volume ``(1, x, y, z)`` and its grid.
+    """
     import torchio as tio
 
     image: Image = (tio.LabelMap if is_label else tio.ScalarImage)(tensor=volume, affine=affine)
@@ -122,6 +132,24 @@ def _axis_aligned(volume: Tensor, affine: np.ndarray, *, outside: float, is_labe
     image.set_data(image.data - outside)
     moved = tio.Resample((grid.shape, grid.affine))(image)
     return moved.data + outside, grid
+
+
+def _load(path: Path, name: str) -> tuple[Nifti1Image, np.ndarray]:
+    """Read a NIfTI file or say in one sentence why not."""
+    from nibabel.filebasedimages import ImageFileError
+
+    image = open_nifti(path, name)
+    try:
+        return image, np.asarray(image.dataobj)
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise ValueError(f"{name} {path} cannot be read as NIfTI; give a .nii or .nii.gz file") from error
+
+
+def _header_names(file: Nifti1Image) -> dict[int, str]:
+    """Label names in the header extension (CaretExtension XML), as TotalSegmentator writes them."""
+    contents = (extension.get_content() for extension in file.header.extensions)  # pyright: ignore[reportAttributeAccessIssue]
+    texts = (c.decode("utf-8", errors="replace") if isinstance(c, bytes) else str(c) for c in contents)
+    return {int(key): label.strip() for text in texts for key, label in _LABEL_PATTERN.findall(text)}
 
 
 def _enclosing_grid(affine: np.ndarray, shape: tuple[int, int, int], spacing: np.ndarray) -> Grid:

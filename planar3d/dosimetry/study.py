@@ -29,15 +29,15 @@ class StudyPatient:
 
     Attributes:
         ct: CT [HU].
-        labels: Label map on its grid.
-        label_scheme: What its ids mean.
+        labels: Organs on its grid.
+        label_scheme: What their ids, or names, mean.
         fill_from_ct: Whether lungs and bone that it lacks come from the CT.
         scanner: Table for the CT's numbers.
     """
 
     ct: Path
     labels: Path
-    label_scheme: str | Mapping[int, str] = "auto"
+    label_scheme: str | Mapping[int, str] | Mapping[str, str | None] = "auto"
     fill_from_ct: bool = True
     scanner: str = "general"
 

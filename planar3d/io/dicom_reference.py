@@ -66,7 +66,7 @@ def read_reference(path: str | Path) -> Dataset:
     path = Path(path).expanduser()
     if not path.exists():
         raise ValueError(f"there is no file or folder {path} to take as dicom_reference; check the path")
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     headers = [header for header in map(_header, files) if header is not None and _is_ct(header)]
     if not headers:
         raise ValueError(f"{path} holds no DICOM CT image to take as dicom_reference; give a DICOM file or folder of the CT")
