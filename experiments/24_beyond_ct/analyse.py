@@ -35,13 +35,13 @@ from planar3d.simulate import planar_image
 from planar3d.simulation import PlanarSimulator
 
 HERE = Path(__file__).parent
-FIRST_SEED, PATIENTS = 910_001, 12
+FIRST_SEED, PATIENTS = 910_001, 8
 SPACING_MM = 8.0
 BED_MM = 380.0
 BELOW_KIDNEYS_MM = 50.0
 EDGE_MM = 32.0
 COUNTS = 2e6
-MARGINS_MM = (0.0, 16.0, 32.0, 50.0, 100.0)
+MARGINS_MM = (0.0, 25.0, 50.0, 100.0)
 METHODS = ("qplanar", "qplanar_em", "unet", "diffusion")
 ORGANS = ("liver", "spleen", *GROUPS["kidneys"])
 

@@ -40,13 +40,15 @@ def read_volume(path: str | Path, *, name: str, is_label: bool = False, outside:
         The volume ``(1, x, y, z)``, its grid, and the label names that the header holds (id to name; often none).
 
     Raises:
-        ValueError: The file is missing, no NIfTI, not three-dimensional, or a label map with fractions.
+        ValueError: The file is missing, no NIfTI, not three-dimensional, sheared, or a label map with fractions.
     """
     file, data = _load(Path(path), name)
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
     if data.ndim != 3:
         raise ValueError(f"{name} {path} has {data.ndim} dimensions; a volume has three, give one volume only")
+    affine = np.asarray(file.affine, dtype=np.float64)
+    _require_right_angles(affine, data.shape, f"{name} {path}")
     names = _header_names(file) if is_label else {}
     volume = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float64))[None]
     if is_label:
@@ -55,7 +57,7 @@ def read_volume(path: str | Path, *, name: str, is_label: bool = False, outside:
         volume = volume.to(torch.int32)
     else:
         volume = volume.to(torch.float32)
-    volume, grid = axis_aligned(volume, np.asarray(file.affine, dtype=np.float64), outside=0.0 if is_label else outside, is_label=is_label)
+    volume, grid = axis_aligned(volume, affine, outside=0.0 if is_label else outside, is_label=is_label)
     return (volume.long() if is_label else volume), grid, names
 
 
@@ -143,6 +145,18 @@ def _load(path: Path, name: str) -> tuple[Nifti1Image, np.ndarray]:
         return image, np.asarray(image.dataobj)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{name} {path} cannot be read as NIfTI; give a .nii or .nii.gz file") from error
+
+
+def _require_right_angles(affine: np.ndarray, shape: tuple[int, ...], source: str) -> None:
+    """Raise if axes of voxels are not at right angles, as of a CT with a tilted gantry: resampling knows turns, not shear."""
+    step = np.linalg.norm(affine[:3, :3], axis=0)
+    axes = affine[:3, :3] / np.where(step > 0, step, 1.0)
+    slide_mm = np.abs(axes.T @ axes - np.eye(3)) * step * np.array(shape)
+    if slide_mm.max() > 0.1 * step.min():
+        raise ValueError(
+            f"{source} has axes that are not at right angles, by up to {slide_mm.max():.1f} mm over the volume, as with a tilted gantry; "
+            f"resample it to straight axes first"
+        )
 
 
 def _header_names(file: Nifti1Image) -> dict[int, str]:

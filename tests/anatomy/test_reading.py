@@ -84,6 +84,17 @@ def test_an_oblique_file_puts_things_where_they_are(tmp_path: Path, is_label: bo
     assert float(volume.min()) == (0.0 if is_label else -1000.0)  # beyond the file there is air
 
 
+@pytest.mark.parametrize("is_label", [False, True])
+def test_a_sheared_file_is_refused(tmp_path: Path, is_label: bool) -> None:
+    """As of a CT whose gantry was tilted by a degree."""
+    affine = _tilted_affine(18.0)
+    affine[:3, 2] += np.tan(np.deg2rad(1.0)) * affine[:3, 1]
+    path = tmp_path / "volume.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((40, 36, 30), dtype=np.uint8), affine), path)
+    with pytest.raises(ValueError, match=r"not at right angles, by up to 1\.. mm over the volume"):
+        read_volume(path, name="volume", is_label=is_label)
+
+
 def test_labels_stay_whole_and_carry_their_names(tmp_path: Path) -> None:
     xml = (
         '<CaretExtension><LabelTable><Label Key="1" Red="0"><![CDATA[spleen]]></Label><Label Key="21">urinary_bladder</Label></LabelTable>'
