@@ -28,7 +28,7 @@ from planar3d.dosimetry.study import Study, StudyImage
 from planar3d.dosimetry.study_dose import StudyDose
 from planar3d.dosimetry.study_options import DEFAULT
 from planar3d.grid import Grid, cube_edge_mm, require_same_grid
-from planar3d.io import PlanarImage, read_planar, reference_for, resample_to, write_rt_dose, write_volume
+from planar3d.io import PlanarImage, read_planar, reference_for, resample_to, within_field_of_view, write_rt_dose, write_volume
 from planar3d.io.alignment import on_common_pixels
 from planar3d.io.nifti import sidecar_path
 from planar3d.measured import announce_place, device_of, require_as_given, suit_voxels, working_spacing_mm
@@ -182,7 +182,7 @@ def _planar(study: Study, image: StudyImage, i: int) -> PlanarImage:
     assert image.planar is not None
     read = read_planar(image.planar, **image.acquisition, lower_window=image.lower_window, upper_window=image.upper_window)
     study.require_isotope(read.isotope, f"image {i}")
-    return read
+    return within_field_of_view(read)
 
 
 def _problems(study: Study, images: list[PlanarImage], patient: Patient, *, spacing_mm: float, device: str) -> list[PlanarProblem]:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from planar3d.anatomy.patient import Patient
 from planar3d.grid import cube_edge_mm
-from planar3d.io import PlanarImage, read_planar
+from planar3d.io import PlanarImage, read_planar, within_field_of_view
 from planar3d.measurement import MARGIN_MM, camera_of, located, pose, rearranged
 from planar3d.reconstruction.arrangement import better_arrangement
 from planar3d.reconstruction.problem import PlanarProblem
@@ -29,9 +29,9 @@ class MeasuredPatient:
     """What was measured of one patient.
 
     Attributes:
-        image: The acquisition.
+        image: The acquisition within the field of view.
         patient: CT and organs as read.
-        problem: Both on the working grid, with a margin where the image goes on beyond the CT.
+        problem: Both on the working grid, with a margin where image or CT go on beyond the other.
     """
 
     image: PlanarImage
@@ -50,7 +50,8 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         ValueError: A file is missing, cannot be read, or does not go with the others.
     """
     stage("Reading the planar image")
-    image = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
+    read = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
+    image = within_field_of_view(read)
     camera = camera_of(image)
     stage("Reading the anatomy")
     patient = instantiate(cfg.patient, _convert_="all")

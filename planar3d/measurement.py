@@ -1,8 +1,8 @@
 """From a measured planar image and a patient's anatomy to the reconstruction problem on a common grid.
 
 The working grid takes its x and z from the pixels of the camera, whole pixels summed up to about the spacing asked for, so that counts
-stay Poisson counts; along y it holds the body in voxels of the same edge. Where the image goes on beyond the CT along z the grid may too,
-by a margin in which the anatomy is that of the CT's last slice (`planar3d.reconstruction.beyond_ct`). An image that does not say where it
+stay Poisson counts; along y it holds the body in voxels of the same edge. Where the image goes on beyond the CT along z, or the CT
+beyond the image, the grid may too by a margin (`planar3d.reconstruction.margin`). An image that does not say where it
 lies is placed by its counts less the known background, as dead time does not move organs; the problem itself has both beside the counts
 (`planar3d.acquisition`).
 """
@@ -28,7 +28,7 @@ __all__ = ["MARGIN_MM", "camera_of", "located", "pose", "rearranged", "working_g
 
 FEWEST_PIXELS = 8
 MARGIN_MM = 50.0
-"""How far beyond the CT activity is sought: twice the width of the collimator's response and of most scatter."""
+"""How far beyond image and CT activity is sought: twice the width of the collimator's response and of most scatter."""
 PLACEMENT_SPACING_MM = 9.6
 USUAL_DISTANCE_MM = (200.0, 200.0)
 
@@ -92,8 +92,8 @@ def pose(
         spacing_mm: About which voxel edge to work with [mm].
         scanner: Table for the CT's numbers, as in `planar3d.anatomy.hu_to_mu`.
         device: Where to compute.
-        margin_mm: How far the grid may go beyond the CT along z where the image does; `cut_to_ct` takes it away again from an estimate
-            [mm].
+        margin_mm: How far the grid may go along z beyond the part that image and CT both show, where one of them does;
+            `between_margins` takes it away again from an estimate [mm].
 
     Raises:
         ValueError: It is not known where the image lies, or it does not overlap the patient; dead time or side windows do not go with it;
@@ -113,19 +113,22 @@ def pose(
     placed = patient.resampled(grid)
     if not bool(placed.body.any()):
         raise ValueError("the planar image does not overlap the patient in the CT; check acquisition.origin_mm and the CT's affine")
-    margin = _margin_rows(image, placed, margin_mm)
-    grid = _continued_grid(grid, margin)
+    most = math.ceil(margin_mm / grid.spacing_mm[2]) * _body_at_ends(placed)
+    in_image, in_ct = (torch.minimum(_rows_beyond(grid, low, high), most) for low, high in (image.extent_mm[1], _extent_mm(patient.grid)))
+    margin = torch.maximum(in_image, in_ct)
+    placed, grid = patient.resampled(_grown(grid, in_ct)), _grown(grid, margin)
     live = live_fraction(image)
     known = background(image, live)
     return PlanarProblem.from_camera(
         camera,
         views=rebin(image, grid).to(device),
-        mu_map=_continued(placed.mu_map(camera.energy_kev, scanner)[None], margin).to(device),
-        labels=_continued(placed.labels[None], margin).to(device),
+        mu_map=_continued(placed.mu_map(camera.energy_kev, scanner)[None], margin - in_ct).to(device),
+        labels=_continued(placed.labels[None], margin - in_ct).to(device),
         grid=grid,
         background=None if known is None else rebin(image, grid, counts=known).to(device),
         live_fraction=None if live is None else rebin_rows(image, grid, live).to(device),
-        margin_rows=margin,
+        margin_rows=_pair(margin),
+        blind_rows=_pair(margin - in_image),
     )
 
 
@@ -177,29 +180,42 @@ def working_grid(image: PlanarImage, patient: Patient, spacing_mm: float) -> Gri
     return Grid(shape=(nx, ny, nz), spacing_mm=(dx, edge, dz), origin_mm=(x, 0.5 * (low + high) - 0.5 * (ny - 1) * edge, z))
 
 
-def _margin_rows(image: PlanarImage, placed: Patient, margin_mm: float) -> tuple[int, int]:
-    """Whole rows of the image beyond the working grid of a patient, toward the feet and the head; none where the body ends within it."""
-    edge, low = placed.grid.spacing_mm[2], placed.grid.origin_mm[2] - 0.5 * placed.grid.spacing_mm[2]
-    high = low + placed.grid.shape[2] * edge
-    first, last = image.extent_mm[1]
-    most = math.ceil(margin_mm / edge)
-    goes_on = placed.body[0, :, :, [0, -1]].flatten(0, 1).any(dim=0).tolist()
-    room = [math.floor(mm / edge + 1e-3) for mm in (low - first, last - high)]
-    below, above = (min(most, max(0, rows)) if inside else 0 for rows, inside in zip(room, goes_on, strict=True))
-    return below, above
+def _rows_beyond(grid: Grid, low_mm: float, high_mm: float) -> Tensor:
+    """Whole rows by which something that reaches from low to high goes beyond a grid along z, toward the feet and the head, ``(2,)``."""
+    first, last = _extent_mm(grid)
+    rows = torch.tensor([first - low_mm, high_mm - last], dtype=torch.float64) / grid.spacing_mm[2]
+    return torch.floor(rows + 1e-3).clamp(min=0).long()
 
 
-def _continued_grid(grid: Grid, margin: tuple[int, int]) -> Grid:
+def _extent_mm(grid: Grid) -> tuple[float, float]:
+    """Outer faces of a grid along z [mm]."""
+    low = grid.origin_mm[2] - 0.5 * grid.spacing_mm[2]
+    return low, low + grid.shape[2] * grid.spacing_mm[2]
+
+
+def _body_at_ends(patient: Patient) -> Tensor:
+    """One where the body reaches the end of the grid toward the feet and the head, zero where it ends before, ``(2,)``."""
+    return patient.body[0][..., [0, -1]].flatten(0, 1).any(dim=0).cpu().long()
+
+
+def _grown(grid: Grid, rows: Tensor) -> Grid:
     """A grid with rows added toward the feet and the head."""
     (nx, ny, nz), (x, y, z) = grid.shape, grid.origin_mm
-    below, above = margin
+    below, above = _pair(rows)
     return Grid(shape=(nx, ny, nz + below + above), spacing_mm=grid.spacing_mm, origin_mm=(x, y, z - below * grid.spacing_mm[2]))
 
 
-def _continued(volume: Tensor, margin: tuple[int, int]) -> Tensor:
-    """A volume whose first and last slice along z go on."""
+def _continued(volume: Tensor, rows: Tensor) -> Tensor:
+    """A volume whose first and last slice along z go on for some rows."""
     n = volume.shape[-1]
-    return volume[..., torch.arange(-margin[0], n + margin[1]).clamp(0, n - 1)]
+    below, above = _pair(rows)
+    return volume[..., torch.arange(-below, n + above, device=volume.device).clamp(0, n - 1)]
+
+
+def _pair(rows: Tensor) -> tuple[int, int]:
+    """Numbers of rows toward the feet and the head."""
+    below, above = rows.tolist()
+    return int(below), int(above)
 
 
 def _shared_pixels(image: PlanarImage, grid: Grid, axis: str, spacing_mm: float) -> tuple[int, float, float]:

@@ -18,7 +18,7 @@ from planar3d.config import command
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage, reference_for, resample_to, write_nm_activity, write_volume
 from planar3d.measured import open_measured
-from planar3d.reconstruction.beyond_ct import cut_to_ct
+from planar3d.reconstruction.margin import between_margins
 from planar3d.reconstruction.partial_volume import read_organs
 from planar3d.reconstruction.posterior import Posterior
 from planar3d.reconstruction.problem import PlanarProblem
@@ -45,7 +45,7 @@ def main(cfg: DictConfig) -> None:
         if reference is not None:
             require_time(image)
         stage(f"Reconstructing by {method.name}")
-        posterior, problem = cut_to_ct(method(measured.problem), measured.problem)
+        posterior, problem = between_margins(method, measured.problem)
         stage("Writing")
         write_maps(folder, posterior, problem.grid, Path(cfg.patient.ct))
         write_table(folder, posterior, problem, image, method.name, edge_spill=getattr(method, "edge_spill", 0.0))

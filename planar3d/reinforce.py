@@ -25,7 +25,7 @@ from planar3d.models.checkpoint import load_checkpoint_into, load_config, save_w
 from planar3d.models.diffusion_module import DiffusionModule
 from planar3d.models.reconstruction_module import ReconstructionModule
 from planar3d.models.reward import RewardStep
-from planar3d.reconstruction.beyond_ct import with_spill_known
+from planar3d.reconstruction.margin import with_spill_known
 from planar3d.reinforcement import ReinforcementRound, reinforce
 from planar3d.results import announce, output_folder, stages, without_paths
 from planar3d.trained import is_ours

@@ -1,5 +1,6 @@
 """Images in and out. What is flipped between file and patient coordinates is flipped here."""
 
+from planar3d.io.alignment import within_field_of_view
 from planar3d.io.csv_rows import write_csv
 from planar3d.io.dicom_reference import read_reference, reference_for
 from planar3d.io.metadata import parse_metadata
@@ -23,6 +24,7 @@ __all__ = [
     "reference_for",
     "resample_to",
     "whole_file",
+    "within_field_of_view",
     "write_csv",
     "write_nm_activity",
     "write_planar_nifti",

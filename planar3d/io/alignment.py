@@ -1,7 +1,8 @@
 """Acquisitions of one patient on common pixels, so that their counts can be compared pixel by pixel.
 
 Images that lie differently before the CT are shifted by less than half a pixel onto the lattice of the first one and cut to what all of
-them show. Counts stay what they are.
+them show. Counts stay what they are. A matrix is often larger than the head that filled it: what lies beyond the field of view holds no
+counts, which is not the same as counting none there, and is cut away (`within_field_of_view`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from planar3d.io.planar_image import PlanarImage
 
-__all__ = ["on_common_pixels"]
+__all__ = ["on_common_pixels", "within_field_of_view"]
 
 
 def on_common_pixels(images: Sequence[PlanarImage]) -> list[PlanarImage]:
@@ -41,23 +42,33 @@ def on_common_pixels(images: Sequence[PlanarImage]) -> list[PlanarImage]:
             raise ValueError(f"images lie on different grids: along {'xz'[axis]} no part of the patient is in all of them; check origin_mm")
         windows.append((low, high))
     origin = (first.origin_mm[0] + windows[0][0] * first.pixel_mm[0], first.origin_mm[1] + windows[1][0] * first.pixel_mm[1])
-    return [_cut(image, shift, windows, origin, first.pixel_mm) for image, shift in zip(images, shifts, strict=True)]
+    return [
+        replace(
+            _part(image, *(slice(low - s, high - s) for (low, high), s in zip(windows, shift, strict=True))),
+            origin_mm=origin,
+            pixel_mm=first.pixel_mm,
+        )
+        for image, shift in zip(images, shifts, strict=True)
+    ]
 
 
-def _cut(
-    image: PlanarImage, shift: Sequence[int], windows: Sequence[tuple[int, int]], origin: tuple[float, float], pixel: tuple[float, float]
-) -> PlanarImage:
-    """The part of an image within windows counted in pixels of the first one."""
-    x, z = (slice(low - s, high - s) for (low, high), s in zip(windows, shift, strict=True))
+def within_field_of_view(image: PlanarImage) -> PlanarImage:
+    """An acquisition without the outer rows and columns in which neither view has a count.
+
+    Args:
+        image: The acquisition; all its pixels stay where they are.
+    """
+    counted = image.views[0].sum(dim=0) > 0
+    x, z = (counted.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
+    kept = slice(x[0], x[-1] + 1), slice(z[0], z[-1] + 1)
+    origin = tuple(o + k.start * p for o, k, p in zip(image.origin_mm, kept, image.pixel_mm, strict=True))
+    return replace(_part(image, *kept), origin_mm=origin)
+
+
+def _part(image: PlanarImage, x: slice, z: slice) -> PlanarImage:
+    """Some columns and rows of an image, as if they lay where its first ones do."""
 
     def part(views: Tensor | None) -> Tensor | None:
         return None if views is None else views[:, :, x, z]
 
-    return replace(
-        image,
-        views=image.views[:, :, x, z],
-        lower_views=part(image.lower_views),
-        upper_views=part(image.upper_views),
-        origin_mm=origin,
-        pixel_mm=pixel,
-    )
+    return replace(image, views=image.views[:, :, x, z], lower_views=part(image.lower_views), upper_views=part(image.upper_views))

@@ -1,10 +1,10 @@
 """Reconstruction: from two views and the anatomy, or from the views of a SPECT, to an activity map with its uncertainty."""
 
-from planar3d.reconstruction.beyond_ct import cut_to_ct, with_spill_known
 from planar3d.reconstruction.conjugate_view import ConjugateView
 from planar3d.reconstruction.couple import CoupledActivities, couple, organ_activities_of_samples
 from planar3d.reconstruction.joint_qplanar import JointPosterior, JointQPlanar
 from planar3d.reconstruction.kinetic_activities import KineticActivities
+from planar3d.reconstruction.margin import between_margins, with_spill_known
 from planar3d.reconstruction.mlem import MLEM, mlem_update
 from planar3d.reconstruction.osem import OSEM, TomographicProblem
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
@@ -30,8 +30,8 @@ __all__ = [
     "QPlanarEM",
     "RigidOffset",
     "TomographicProblem",
+    "between_margins",
     "couple",
-    "cut_to_ct",
     "mlem_update",
     "organ_activities_of_samples",
     "with_spill_known",

@@ -49,6 +49,7 @@ class ConjugateView:
     """
 
     name = "conjugate_view"
+    uses_margin = False  # counts in regions know nothing of what is not counted
 
     def __init__(self, *, source_organs: Sequence[str] = SOURCE_ORGANS, ring_mm: float = 16.0, least_own: float = 0.2) -> None:
         if ring_mm <= 0:

@@ -189,12 +189,13 @@ def _baseline_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, s
 
 def _view_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale: Tensor) -> Tensor:
     """Both views spread back three ways, ``(b, 6, x, y, z)``."""
-    terms, seen = problem.projector.view_terms, problem.seen
-    y = problem.views * seen
+    terms, covered = problem.projector.view_terms, problem.covered
+    expected = problem.expected_counts(baseline)
+    # rows without pixels are not rows without counts: there the baseline is taken at its word
+    y = torch.where(covered, problem.views * problem.seen, expected)
+    net = torch.where(covered, y - problem.known_counts * problem.seen, expected - problem.known_counts)
     ones = terms(torch.ones_like(y))
     sight = ones / _positive(ones.amax(dim=(1, 2, 3, 4), keepdim=True))
-    expected = problem.expected_counts(baseline)
-    net = y - problem.known_counts * seen
     uniform = terms(net / _positive(problem.silhouette)) / _positive(ones) / scale
     floor = 0.01 * expected.amax(dim=(1, 2, 3), keepdim=True)
     ratio = (y / _positive(torch.maximum(expected, floor))).clamp(max=RATIO_LIMIT)

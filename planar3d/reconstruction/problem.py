@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from planar3d.batch import Batch
@@ -38,7 +38,9 @@ class PlanarProblem:
         background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
         live_fraction: By which the projector's rows were multiplied after `camera` made it, ``(view, z)``; None for not at all.
         fitted_views: Views whose counts a method fits, 0 anterior and 1 posterior.
-        margin_rows: Rows along z, toward the feet and toward the head, that the CT does not show (`planar3d.reconstruction.beyond_ct`).
+        margin_rows: Rows along z, toward the feet and toward the head, of a margin that is given up afterwards
+            (`planar3d.reconstruction.margin`).
+        blind_rows: Rows along z, likewise, that no pixel of the image covers: what counts there is not known.
     """
 
     views: ViewPair
@@ -51,6 +53,7 @@ class PlanarProblem:
     live_fraction: Float[Tensor, "view z"] | None = None
     fitted_views: tuple[int, ...] = (0, 1)
     margin_rows: tuple[int, int] = (0, 0)
+    blind_rows: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         b, (nx, ny, nz) = self.views.shape[0], self.grid.shape
@@ -86,6 +89,7 @@ class PlanarProblem:
         background: ViewPair | None = None,
         live_fraction: Float[Tensor, "view z"] | None = None,
         margin_rows: tuple[int, int] = (0, 0),
+        blind_rows: tuple[int, int] = (0, 0),
     ) -> PlanarProblem:
         """The problem of a camera before this anatomy.
 
@@ -97,7 +101,8 @@ class PlanarProblem:
             grid: Where the volumes lie.
             background: Expected counts that do not come from the activity, ``(b, view, x, z)``; None for none.
             live_fraction: Share of its events that each row of each view records, ``(view, z)``; None for all.
-            margin_rows: Rows toward the feet and toward the head that the CT does not show.
+            margin_rows: Rows toward the feet and toward the head of a margin that is given up afterwards.
+            blind_rows: Those that no pixel of the image covers.
         """
         projector = _before(camera, mu_map, grid, live_fraction)
         return cls(
@@ -110,6 +115,7 @@ class PlanarProblem:
             background=background,
             live_fraction=live_fraction,
             margin_rows=margin_rows,
+            blind_rows=blind_rows,
         )
 
     @classmethod
@@ -173,15 +179,22 @@ class PlanarProblem:
         return self.projector.adjoint(self.seen)
 
     @cached_property
+    def covered(self) -> Bool[Tensor, " z"]:
+        """Rows that pixels of the image cover, ``(z,)``."""
+        rows = torch.arange(self.grid.shape[2], device=self.views.device)
+        return (rows >= self.blind_rows[0]) & (rows < self.grid.shape[2] - self.blind_rows[1])
+
+    @cached_property
     def seen(self) -> ViewPair:
         """One in the pixels that a method fits, zero elsewhere, ``(b, view, x, z)``.
 
         Those are the pixels in which a body of uniform activity gives at least 1 % of its brightest pixel. Beyond them the model
-        expects next to nothing, and a stray count (a moved arm, contamination) divided by that would rule the fit.
+        expects next to nothing, and a stray count (a moved arm, contamination) divided by that would rule the fit. Rows that the image does
+        not cover say nothing.
         """
         silhouette = self.silhouette
         fitted = torch.tensor([view in self.fitted_views for view in range(2)], device=silhouette.device).view(1, 2, 1, 1)
-        return (fitted & (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True))).to(self.views)
+        return (fitted & self.covered & (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True))).to(self.views)
 
 
 def _before(camera: GammaCamera, mu_map: Volume, grid: Grid, live_fraction: Tensor | None) -> PlanarProjector:

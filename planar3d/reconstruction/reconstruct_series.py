@@ -17,10 +17,10 @@ from torch import Tensor
 
 from planar3d.dosimetry import METHODS, EffectiveHalfLifePrior, TimeAxis, TimeIntegratedActivity
 from planar3d.dosimetry.activity_series import ActivitySeries, activity_in
-from planar3d.reconstruction.beyond_ct import cut_to_ct, with_spill_known
 from planar3d.reconstruction.couple import couple, organ_activities_of_samples
 from planar3d.reconstruction.joint_qplanar import JointQPlanar
 from planar3d.reconstruction.kinetic_activities import KineticActivities
+from planar3d.reconstruction.margin import between_margins, with_spill_known
 from planar3d.reconstruction.partial_volume import edge_recovered
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
@@ -68,7 +68,7 @@ def reconstruct_series(
         found = joined(problems, times)
         alone = [p.organs for p in found.separate if p.organs is not None]
         return _on_curves([p.mean for p in found.posteriors], problems[0], times, alone, found.kinetics, half_life_s, f"joint {name}")
-    posteriors, problems = zip(*(cut_to_ct(method(p), p) for p in problems), strict=True)
+    posteriors, problems = zip(*(between_margins(method, p) for p in problems), strict=True)
     organs = [_organs(posterior, problem) for posterior, problem in zip(posteriors, problems, strict=True)]
     spill = getattr(method, "edge_spill", 0.0)
     if spill:

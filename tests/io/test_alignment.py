@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from planar3d.io import PlanarImage
-from planar3d.io.alignment import on_common_pixels
+from planar3d.io.alignment import on_common_pixels, within_field_of_view
 
 
 def image(origin_mm: tuple[float, float], *, pixel_mm: tuple[float, float] = (4.0, 5.0)) -> PlanarImage:
@@ -46,3 +46,23 @@ def test_images_that_do_not_go_together() -> None:
         on_common_pixels([image((0.0, 0.0)), image((0.0, 0.0), pixel_mm=(4.4, 5.0))])
     with pytest.raises(ValueError, match="no part of the patient"):
         on_common_pixels([image((0.0, 0.0)), image((0.0, 200.0))])
+
+
+def test_what_lies_beyond_the_field_of_view_is_cut_and_all_else_stays() -> None:
+    """A matrix larger than the head: its outer columns and rows hold nothing in either view."""
+    whole = image((-40.0, 100.0))
+    views = torch.zeros_like(whole.views)
+    views[:, 0, 3:17, 5:28] = whole.views[:, 0, 3:17, 5:28]
+    views[:, 1, 4:18, 5:26] = whole.views[:, 1, 4:18, 5:26]
+    views[:, :, 9, 12] = 0.0  # a dead spot within
+    seen = within_field_of_view(replace(whole, views=views, lower_views=2 * views, windows_kev=((1.0, 2.0), (3.0, 4.0))))
+    assert seen.views.shape == (1, 2, 15, 23)
+    torch.testing.assert_close(seen.views, views[:, :, 3:18, 5:28])
+    assert seen.lower_views is not None
+    torch.testing.assert_close(seen.lower_views, 2 * seen.views)
+    assert seen.origin_mm == (-40.0 + 3 * 4.0, 100.0 + 5 * 5.0)
+    first = seen.views[0, 0, 0, 0]
+    assert first == 1000.0 + seen.origin_mm[0] + 1e4 + 7.0 * seen.origin_mm[1]  # each pixel tells its place
+    same = within_field_of_view(whole)
+    torch.testing.assert_close(same.views, whole.views)
+    assert same.origin_mm == whole.origin_mm

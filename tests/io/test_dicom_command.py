@@ -43,6 +43,22 @@ def test_dicom_and_nifti_give_the_same_activity(
     np.testing.assert_allclose(dicom, nifti, rtol=1e-3, atol=1e-3 * nifti.max())
 
 
+def test_a_matrix_larger_than_the_head_changes_nothing(
+    run: Callable[..., None], given: Callable[..., list[str]], as_dicom: Callable[..., list[str]], frames: np.ndarray, acquisition: Path
+) -> None:
+    """Rows and columns without counts lie beyond the field of view; they are no patient without activity."""
+    cut = frames[:, 6:-5]  # the head counted a part of the patient
+    padded = np.pad(cut, ((0, 0), (6, 5), (3, 3)))
+    *_, origin, distance = as_dicom(cut)
+    first, last = (float(v) for v in origin.split("=")[1].strip("[]").split(","))
+    run("reconstruct", *given(acquisition, output_dir="cut"), "method=qplanar_em", as_dicom(cut)[0],
+        f"acquisition.origin_mm=[{first},{last + 5 * PIXEL_MM}]", distance)  # fmt: skip
+    run("reconstruct", *given(acquisition, output_dir="padded"), "method=qplanar_em", as_dicom(padded)[0],
+        f"acquisition.origin_mm=[{first - 3 * PIXEL_MM},{last}]", distance)  # fmt: skip
+    seen, all_of_it = (np.asarray(nibabel.load(f"{name}/activity.nii.gz").dataobj) for name in ("cut", "padded"))
+    np.testing.assert_allclose(all_of_it, seen, rtol=1e-3, atol=1e-3 * seen.max())
+
+
 def test_a_spect_gives_the_activity_of_its_opposed_views(
     run: Callable[..., None], given: Callable[..., list[str]], as_dicom: Callable[..., list[str]], frames: np.ndarray, acquisition: Path
 ) -> None:

@@ -1,14 +1,16 @@
-"""Activity beyond the ends of the CT, whose photons reach the rows of the image that the CT covers.
+"""Activity beyond the ends of what is reconstructed, whose photons reach its outermost rows.
 
-A whole-body image shows more of the patient than the CT of one bed. Through the collimator and by scatter, what lies some centimetres
-beyond the CT counts in its outermost rows, and a reconstruction that knows of the CT alone puts it into them. So the problem goes on by a
-margin in which the anatomy is that of the CT's last slice (`planar3d.measurement.pose`), and what was found there is given up afterwards:
-`cut_to_ct` keeps of an estimate what the CT shows. With ``x = x_in + x_out`` the counts of ``x_out`` become known background of the problem
-that is left, ``y ~ Poisson(A x_in + (b + A x_out))``.
+A whole-body image shows more of the patient than the CT of one bed, and a whole-body CT more than one static image. Through the collimator
+and by scatter, what lies some centimetres beyond the part that both show counts in its outermost rows, and a reconstruction that knows of
+this part alone puts it into them. So the problem goes on by a margin (`planar3d.measurement.pose`): beyond the CT the anatomy is that of
+its last slice, beyond the image no counts are known, and what was found there is given up afterwards. `without_margin` keeps the rest of an
+estimate. With ``x = x_in + x_out`` the counts of ``x_out`` become known background of the problem that is left,
+``y ~ Poisson(A x_in + (b + A x_out))``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -21,22 +23,35 @@ from planar3d.reconstruction.problem import PlanarProblem
 from planar3d.reconstruction.qplanar_em import QPlanarEM
 from planar3d.shapes import LabelMap, Volume
 
-__all__ = ["cut_to_ct", "with_spill_known"]
+__all__ = ["between_margins", "with_spill_known", "without_margin"]
 
 
-def cut_to_ct(posterior: Posterior, problem: PlanarProblem) -> tuple[Posterior, PlanarProblem]:
-    """An estimate and its problem without the margin beyond the CT; as they are where there is none.
+def between_margins(method: Callable[[PlanarProblem], Posterior], problem: PlanarProblem) -> tuple[Posterior, PlanarProblem]:
+    """An estimate by a method that may look into the margin, and its problem, both without it.
+
+    Args:
+        method: Reconstructs; one whose ``uses_margin`` is false never sees it.
+        problem: With a margin of rows, before a known camera, or without one.
+    """
+    if any(problem.margin_rows) and not getattr(method, "uses_margin", True):
+        problem = _problem_within(problem, torch.zeros_like(problem.mu_map), _rows_within(problem))
+    return without_margin(method(problem), problem)
+
+
+def without_margin(posterior: Posterior, problem: PlanarProblem) -> tuple[Posterior, PlanarProblem]:
+    """An estimate and its problem without their margin; as they are where there is none.
 
     Args:
         posterior: The estimate of the problem.
         problem: With a margin of rows, before a known camera.
 
     Returns:
-        The estimate in the CT, organs as far as they lie in it; and the problem there, to whose known counts those from beyond belong.
+        The estimate between the margins, organs as far as they lie there; and the problem there, to whose known counts those from the
+        margins belong.
     """
     if not any(problem.margin_rows):
         return posterior, problem
-    rows = _rows_of_ct(problem)
+    rows = _rows_within(problem)
     views = posterior.expected_views
     cut = Posterior(
         mean=posterior.mean[..., rows],
@@ -50,22 +65,22 @@ def cut_to_ct(posterior: Posterior, problem: PlanarProblem) -> tuple[Posterior, 
 
 
 def with_spill_known(problem: PlanarProblem, *, method: QPlanarEM | None = None) -> PlanarProblem:
-    """A problem without its margin, in which the counts from beyond the CT are known as far as a classical method finds them.
+    """A problem without its margin, in which the counts from there are known as far as a classical method finds them.
 
-    For what works on the CT alone: a network of a patient keeps its edges better with the margin itself and `cut_to_ct`.
+    For what has to work without a margin: networks keep the ends better with the margin itself and `without_margin`.
 
     Args:
         problem: With a margin of rows, before a known camera.
-        method: Finds the activity beyond the CT.
+        method: Finds the activity in the margin.
     """
     if not any(problem.margin_rows):
         return problem
     estimate = (method or QPlanarEM())(problem).mean
-    return _problem_within(problem, estimate, _rows_of_ct(problem))
+    return _problem_within(problem, estimate, _rows_within(problem))
 
 
-def _rows_of_ct(problem: PlanarProblem) -> slice:
-    """Rows along z that the CT shows."""
+def _rows_within(problem: PlanarProblem) -> slice:
+    """Rows along z between the margins."""
     below, above = problem.margin_rows
     return slice(below, problem.grid.shape[2] - above)
 

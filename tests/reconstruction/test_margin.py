@@ -1,4 +1,4 @@
-"""A CT that shows less of the patient than the image: what lies beyond it is not put into its last slices."""
+"""A CT that shows less of the patient than the image, or the other way round: what lies beyond is not put into the last slices."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from planar3d.io import PlanarImage
 from planar3d.measurement import camera_of, pose
 from planar3d.organ_sums import organ_sums
 from planar3d.organs import organ_id
-from planar3d.reconstruction import QPlanar, QPlanarEM
-from planar3d.reconstruction.beyond_ct import cut_to_ct, with_spill_known
+from planar3d.reconstruction import ConjugateView, QPlanar, QPlanarEM
+from planar3d.reconstruction.features import PhysicsInputs
+from planar3d.reconstruction.margin import between_margins, with_spill_known, without_margin
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
 
@@ -73,7 +74,7 @@ def test_activity_beyond_the_ct_does_not_come_into_it(scan: Scan) -> None:
     method = QPlanarEM()
     alone = method(scan.problem(0.0))
     problem = scan.problem(50.0)
-    found, inner = cut_to_ct(method(problem), problem)
+    found, inner = without_margin(method(problem), problem)
     assert problem.margin_rows == (4, 4)
     assert inner.margin_rows == (0, 0)
     assert total_error(scan, alone) > 0.025
@@ -86,7 +87,7 @@ def test_activity_beyond_the_ct_does_not_come_into_it(scan: Scan) -> None:
 def test_what_is_left_is_a_problem_of_its_own(scan: Scan) -> None:
     """The cut estimate, before the camera with the counts from beyond, gives what the whole estimate gave."""
     problem = scan.problem(50.0)
-    found, inner = cut_to_ct(QPlanarEM()(problem), problem)
+    found, inner = without_margin(QPlanarEM()(problem), problem)
     assert found.expected_views is not None
     difference = inner.expected_counts(found.mean) - found.expected_views
     assert difference.norm() < 2e-3 * found.expected_views.norm()
@@ -106,7 +107,7 @@ def test_organs_are_those_in_the_ct(scan: Scan) -> None:
     """Whole organs keep their activity and error; of those that go on beyond the CT the part in it is told."""
     problem = scan.problem(50.0)
     whole = QPlanar()(problem)
-    found, inner = cut_to_ct(whole, problem)
+    found, inner = without_margin(whole, problem)
     assert whole.organs is not None
     assert found.organs is not None
     assert whole.organs.standard_error_bq is not None
@@ -129,7 +130,7 @@ def test_an_organ_without_activity_is_told_by_its_voxels(scan: Scan) -> None:
         mean=torch.zeros_like(problem.mu_map),
         organs=OrganActivities(ids=ids, activity_bq=torch.tensor([[0.0]]), standard_error_bq=torch.tensor([[8.0]])),
     )
-    found, inner = cut_to_ct(posterior, problem)
+    found, inner = without_margin(posterior, problem)
     muscle = int(ids)
     share = (inner.labels == muscle).sum() / (problem.labels == muscle).sum()
     assert found.organs is not None
@@ -141,7 +142,40 @@ def test_nothing_changes_where_the_image_ends_with_the_ct(scan: Scan) -> None:
     problem = scan.problem(50.0, shown=scan.patient)
     posterior = QPlanar()(problem)
     assert problem.margin_rows == (0, 0)
-    assert cut_to_ct(posterior, problem) == (posterior, problem)
+    assert without_margin(posterior, problem) == (posterior, problem)
+
+
+def test_an_image_that_shows_less_than_the_ct(scan: Scan) -> None:
+    """Nothing is known of the counts beyond the image, yet what lies there is not put into its last rows."""
+    x, z = scan.image.origin_mm
+    bed = replace(scan.image, views=scan.image.views[..., FIRST : LAST + 1], origin_mm=(x, z + FIRST * SPACING_MM))
+    alone = QPlanarEM()(scan.problem(0.0, shown=scan.patient, image=bed))
+    problem = scan.problem(50.0, shown=scan.patient, image=bed)
+    assert (problem.margin_rows, problem.blind_rows) == ((4, 4), (4, 4))
+    assert not problem.seen[..., :4].any()
+    assert torch.equal(problem.labels[0], scan.patient.resampled(problem.grid).labels)  # and not those of the last slice
+    found, inner = between_margins(QPlanarEM(), problem)
+    assert inner.blind_rows == (0, 0)
+    assert total_error(scan, alone) > 0.02
+    assert abs(total_error(scan, found)) < 0.01
+
+
+def test_inputs_of_networks_take_rows_without_pixels_as_the_baseline_has_them(scan: Scan) -> None:
+    """A network is not told that nothing counts where nothing was counted."""
+    x, z = scan.image.origin_mm
+    bed = replace(scan.image, views=scan.image.views[..., FIRST : LAST + 1], origin_mm=(x, z + FIRST * SPACING_MM))
+    blind = scan.problem(50.0, shown=scan.patient, image=bed)
+    baseline = QPlanarEM()(blind).mean
+    filled = replace(blind, views=torch.where(blind.covered, blind.views, blind.expected_counts(baseline)), blind_rows=(0, 0))
+    empty = replace(blind, blind_rows=(0, 0))
+    told, right, wrong = (PhysicsInputs(baseline=lambda _: Posterior(mean=baseline))(p).channels for p in (blind, filled, empty))
+    assert (told - right).abs().max() < 0.02  # of pixels at the rim of the body, whose counts are left out
+    assert (told - wrong).abs().max() > 0.5
+
+
+def test_the_conjugate_view_knows_of_no_margin(scan: Scan) -> None:
+    alone, (found, _) = ConjugateView()(scan.problem(0.0)), between_margins(ConjugateView(), scan.problem(50.0))
+    torch.testing.assert_close(found.mean, alone.mean, rtol=1e-3, atol=1e-3)
 
 
 def test_the_margin_ends_with_the_image_and_is_none_beyond_the_body(scan: Scan) -> None:
@@ -161,7 +195,7 @@ def test_the_margin_ends_with_the_image_and_is_none_beyond_the_body(scan: Scan) 
 def test_dead_time_and_room_go_on_with_the_rows(scan: Scan) -> None:
     image = replace(scan.image, dead_time_s=2e-6, background_cps=(3.0, 3.0), dwell_time_s=None, scan_speed_mm_per_s=2.0)
     problem = scan.problem(50.0, image=image)
-    found, inner = cut_to_ct(QPlanarEM()(problem), problem)
+    found, inner = without_margin(QPlanarEM()(problem), problem)
     alone = scan.problem(0.0, image=image)
     assert inner.live_fraction is not None
     assert alone.live_fraction is not None
