@@ -4,7 +4,8 @@
 
 Digital patients from mid-thigh to vertex that no training draws are filled with 177Lu-PSMA, moved and imaged as in the benchmark, two
 million anterior counts. Methods get either the whole image and 38 cm of CT and labels about the kidneys, as a SPECT/CT has them, or the
-whole CT and 38 cm of the image, as a static one is, with margins of several lengths. Errors are of what lies in these 38 cm. Writes ``results.csv`` beside this file and prints means.
+whole CT and 38 cm of the image, as a static one is, with margins of several lengths. Errors are of what lies in these 38 cm. Writes
+``results.csv`` beside this file and prints means.
 """
 
 from __future__ import annotations
@@ -122,9 +123,7 @@ def part_of(patient: Patient, first: int, last: int) -> Patient:
 
 def tell(rows: list[Row]) -> None:
     """Means over patients; of the total the root mean square of its error too."""
-    print(
-        "| given | method | margin | NMAE | first and last 32 mm | between | total, mean | total, RMS | organs |\n|---|---|---|---|---|---|---|---|---|"
-    )
+    print("| given | method | margin | NMAE | first and last 32 mm | between | total, mean | total, RMS | organs |\n" + 9 * "|---" + "|")
     for given, name, margin in product(GIVEN, METHODS, MARGINS_MM):
         chosen = [r for r in rows if (r["given"], r["method"], r["margin_mm"]) == (given, name, margin)]
         mean = {k: sum(r[k] for r in chosen) / len(chosen) for k in ("nmae", "nmae_edge", "nmae_middle", "total", "organs")}
