@@ -182,7 +182,7 @@ def _planar(study: Study, image: StudyImage, i: int) -> PlanarImage:
     assert image.planar is not None
     read = read_planar(image.planar, **image.acquisition, lower_window=image.lower_window, upper_window=image.upper_window)
     study.require_isotope(read.isotope, f"image {i}")
-    return within_field_of_view(read)
+    return read
 
 
 def _problems(study: Study, images: list[PlanarImage], patient: Patient, *, spacing_mm: float, device: str) -> list[PlanarProblem]:
@@ -195,8 +195,9 @@ def _problems(study: Study, images: list[PlanarImage], patient: Patient, *, spac
     images = on_common_pixels(images)
     problems: list[PlanarProblem] = []
     for i, image in enumerate(images):
+        seen = within_field_of_view(image, among=images)
         alike = next((j for j in range(i) if _is_alike(images[j], image)), None)
-        problem = pose(image, camera_of(image), patient, spacing_mm=spacing_mm, scanner=scanner, device=device, margin_mm=MARGIN_MM)
+        problem = pose(seen, camera_of(seen), patient, spacing_mm=spacing_mm, scanner=scanner, device=device, margin_mm=MARGIN_MM)
         if problems:
             shared = problems[0 if alike is None else alike]
             problem = replace(problem, grid=shared.grid, mu_map=shared.mu_map, labels=shared.labels)

@@ -29,7 +29,7 @@ class MeasuredPatient:
     """What was measured of one patient.
 
     Attributes:
-        image: The acquisition within the field of view.
+        image: The acquisition.
         patient: CT and organs as read.
         problem: Both on the working grid, with a margin where image or CT go on beyond the other.
     """
@@ -50,8 +50,7 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         ValueError: A file is missing, cannot be read, or does not go with the others.
     """
     stage("Reading the planar image")
-    read = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
-    image = within_field_of_view(read)
+    image = read_planar(cfg.planar, **cfg.acquisition, lower_window=cfg.planar_lower, upper_window=cfg.planar_upper)
     camera = camera_of(image)
     stage("Reading the anatomy")
     patient = instantiate(cfg.patient, _convert_="all")
@@ -61,7 +60,7 @@ def open_measured(cfg: DictConfig, stage: Callable[[str], None]) -> MeasuredPati
         announce_place(image)
     tell_of_other_training(cfg, image)
     problem = pose(
-        image,
+        within_field_of_view(image),
         camera,
         patient,
         spacing_mm=working_spacing_mm(cfg.spacing_mm, _weights_of(cfg)),

@@ -19,7 +19,7 @@ from torch import Tensor
 from planar3d.acquisition import background, dwell_time_s, live_fraction
 from planar3d.anatomy.patient import Patient
 from planar3d.grid import Grid
-from planar3d.io import PlanarImage, rebin, rebin_rows
+from planar3d.io import PlanarImage, rebin, rebin_rows, within_field_of_view
 from planar3d.physics.gamma_camera import GammaCamera
 from planar3d.reconstruction.placement import place
 from planar3d.reconstruction.problem import PlanarProblem
@@ -27,8 +27,8 @@ from planar3d.reconstruction.problem import PlanarProblem
 __all__ = ["MARGIN_MM", "camera_of", "located", "pose", "rearranged", "working_grid"]
 
 FEWEST_PIXELS = 8
-MARGIN_MM = 50.0
-"""How far beyond image and CT activity is sought: twice the width of the collimator's response and of most scatter."""
+MARGIN_MM = 25.0
+"""How far beyond image and CT activity is sought (`experiments/24_margins`): there the CT's last slice still tells what lies beyond it."""
 PLACEMENT_SPACING_MM = 9.6
 USUAL_DISTANCE_MM = (200.0, 200.0)
 
@@ -65,11 +65,12 @@ def located(image: PlanarImage, camera: GammaCamera, patient: Patient, *, scanne
     Raises:
         ValueError: No place is clearly best.
     """
+    seen = within_field_of_view(image)
     grid = _grid_about_body(patient, PLACEMENT_SPACING_MM)
     anatomy = patient.resampled(grid)
     projector = camera.projector(anatomy.mu_map(camera.energy_kev, scanner)[None], grid)
-    net = _net_counts(image)
-    dx, dz = place(projector, anatomy.labels[None], grid, lambda wanted: rebin(image, wanted, counts=net), image.extent_mm).offset_mm
+    net = _net_counts(seen)
+    dx, dz = place(projector, anatomy.labels[None], grid, lambda wanted: rebin(seen, wanted, counts=net), seen.extent_mm).offset_mm
     return replace(image, origin_mm=(image.origin_mm[0] + dx, image.origin_mm[1] + dz), origin_is_known=True)
 
 
@@ -86,7 +87,7 @@ def pose(
     """The reconstruction problem of one patient before the camera.
 
     Args:
-        image: The acquisition.
+        image: The acquisition; of a matrix larger than the head the part `within_field_of_view`.
         camera: The camera that made it.
         patient: CT and organs as read, at the CT's own resolution.
         spacing_mm: About which voxel edge to work with [mm].
@@ -109,6 +110,8 @@ def pose(
             "acquisition.origin_mm is required: the planar image does not say where it lies relative to the CT; give the centre of its "
             "pixel at the patient's left and feet as acquisition.origin_mm=[x,z] in the CT's coordinates (mm, right and head positive)"
         )
+    if not (math.isfinite(margin_mm) and margin_mm >= 0):
+        raise ValueError(f"margin_mm must not be negative, got {margin_mm}; give millimetres, as in {MARGIN_MM:g}, or 0 for none")
     grid = working_grid(image, patient, spacing_mm)
     placed = patient.resampled(grid)
     if not bool(placed.body.any()):
@@ -136,7 +139,7 @@ def rearranged(image: PlanarImage, problem: PlanarProblem, turn: Callable[[Tenso
     """The same problem with the views of an image turned, and the background that then goes with them.
 
     Args:
-        image: The acquisition.
+        image: The acquisition as it was read: an export goes wrong about the middle of its matrix.
         problem: What `pose` made of it.
         turn: Takes counts ``(1, view, x, z)`` and turns them.
     """

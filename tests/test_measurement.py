@@ -11,14 +11,15 @@ from torch import Tensor
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
 from planar3d.batch import Batch
-from planar3d.io import PlanarImage
-from planar3d.measurement import camera_of, located, pose, rearranged
+from planar3d.io import PlanarImage, within_field_of_view
+from planar3d.measurement import MARGIN_MM, camera_of, located, pose, rearranged
 from planar3d.organs import organ_id
 from planar3d.physics import GammaCamera, poisson
 from planar3d.physics.dead_time import DeadTime
 from planar3d.physics.exposure import apply_dead_time
 from planar3d.physics.sweep import WholeBodySweep
 from planar3d.reconstruction import QPlanar
+from planar3d.reconstruction.arrangement import ARRANGEMENTS, better_arrangement
 from planar3d.simulate import planar_image
 
 SPACING_MM = 16.0
@@ -154,6 +155,19 @@ def test_a_turned_image_takes_its_background_along(scan: Scan) -> None:
     turned = rearranged(image, problem, lambda views: views.flip(1, 3))
     torch.testing.assert_close(turned.views, problem.views.flip(1, 3))
     torch.testing.assert_close(turned.background, problem.background.flip(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("empty", "way"), [((12, 0), "upside down"), ((0, 6), "mirrored left to right"), ((12, 0), "turned by 180 degrees")]
+)
+def test_an_export_goes_wrong_about_the_middle_of_its_matrix(scan: Scan, empty: tuple[int, int], way: str) -> None:
+    """A matrix with rows or columns beyond the field of view on one side, turned: the check names what happened."""
+    rows, columns = empty
+    counts = torch.poisson(scan.image.views, torch.Generator().manual_seed(1))
+    matrix = torch.nn.functional.pad(counts, (0, rows, 0, columns))
+    wrong = replace(scan.image, views=ARRANGEMENTS[way](matrix), lower_views=None, upper_views=None)
+    problem = pose(within_field_of_view(wrong), camera_of(wrong), scan.patient, spacing_mm=SPACING_MM, margin_mm=MARGIN_MM)
+    assert better_arrangement(problem, lambda turn: rearranged(wrong, problem, turn)) == way
 
 
 def test_an_image_is_placed_by_its_counts_less_what_is_known(scan: Scan) -> None:

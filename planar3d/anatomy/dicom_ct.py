@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planar3d.anatomy.dicom_files import quietly, read_headers
+from planar3d.anatomy.dicom_files import damage, quietly, read_headers
 from planar3d.anatomy.slice_stack import NEEDED, stack_slices
 from planar3d.anatomy.space import LPS_TO_RAS, Space
 
@@ -134,7 +134,7 @@ def _slice_hu(file: Path) -> np.ndarray | None:
         header = dcmread(file)
         packed = header.file_meta.TransferSyntaxUID.is_compressed
         return header.pixel_array.astype(np.float32) * float(header.RescaleSlope) + float(header.RescaleIntercept)
-    except (AttributeError, NotImplementedError, RuntimeError, ValueError, EOFError, OSError):
+    except damage():
         return _slice_hu_by_gdcm(file) if packed else None  # it would fill up a file that was cut short
 
 
@@ -165,6 +165,6 @@ def _read_multi_frame(file: Path, source: str, *, pixels: bool) -> Any:
             if not pixels:
                 return geometry
             return image.get_volume(dtype=np.float64, apply_real_world_transform=False, apply_modality_transform=True)
-        except (AttributeError, KeyError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError, OSError) as error:
+        except damage() as error:
             what = "with pixels that cannot be decoded" if pixels else "whose slices are no even stack, or do not say where they lie"
             raise ValueError(f"{source} is a multi-frame CT {what}; export it as one file per slice, uncompressed") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["is_dicom", "quietly", "read_headers"]
+__all__ = ["damage", "is_dicom", "quietly", "read_headers"]
 
 _PREAMBLE = 128
 
@@ -38,21 +40,33 @@ def read_headers(path: Path, keywords: Sequence[str]) -> list[tuple[Path, Datase
         Files and their headers, in the order of their names.
     """
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     found = []
     with quietly():
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             try:
-                found.append((file, dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))))
-            except (InvalidDicomError, EOFError, OSError, ValueError, NotImplementedError):
+                header = dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))
+                header.decode()  # values are converted when they are asked for: what is damaged shows here and not later
+            except damage():
                 continue
+            found.append((file, header))
     return found
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What DICOM packages raise for a file that is no DICOM, damaged, cut short, or that holds less or other than it should."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError, NotImplementedError, OSError, RuntimeError,
+        TypeError, ValueError, sqlite3.Error, struct.error,
+    )  # fmt: skip
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Reading without the remarks of DICOM packages, which quote values of the header."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Reading without the remarks of DICOM packages, which quote values of the header; a value that breaks a rule is taken as it is."""
+    from pydicom import config
+
+    with warnings.catch_warnings(action="ignore"), config.disable_value_validation():
         yield

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from planar3d.anatomy.dicom_files import quietly
+from planar3d.anatomy.dicom_files import damage, quietly
 from planar3d.anatomy.outline import Outline
 from planar3d.anatomy.space import LPS_TO_RAS, Space
 
@@ -55,7 +55,7 @@ class SegmentationFile:
                 described = [content.get_segment_description(n) for n in numbers]
                 names = tuple(str(d.segment_label) for d in described)
                 other_names = tuple(_by_code(d) for d in described)
-            except (AttributeError, KeyError, IndexError, NotImplementedError, TypeError, ValueError, EOFError, OSError) as error:
+            except damage() as error:
                 raise ValueError(f"{source} cannot be read as DICOM SEG; export it again") from error
         return cls(source=source, content=content, numbers=numbers, names=names, other_names=other_names)
 
@@ -79,7 +79,7 @@ class SegmentationFile:
         with quietly():
             try:
                 volume = self.content.get_volume(segment_numbers=[number], combine_segments=False, allow_missing_positions=True)
-            except (AttributeError, KeyError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            except damage() as error:
                 raise ValueError(
                     f"{self.source} has segments on no even stack of slices, or pixels that cannot be decoded; export it again on the "
                     f"slices of the ct, uncompressed"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from planar3d.anatomy.contour_stack import fill_stack, planes_of
-from planar3d.anatomy.dicom_files import quietly
+from planar3d.anatomy.dicom_files import damage, quietly
 from planar3d.anatomy.outline import Outline
 from planar3d.anatomy.space import LPS_TO_RAS, Space
 
@@ -54,7 +54,7 @@ class StructureSet:
                 rois = [roi for roi in content.get("StructureSetROISequence") or [] if drawn.get(int(roi.ROINumber))]
                 names = tuple(str(roi.get("ROIName") or "") for roi in rois)
                 frames = tuple(str(roi.get("ReferencedFrameOfReferenceUID") or "") or None for roi in rois)
-            except (AttributeError, KeyError, TypeError, ValueError, NotImplementedError, EOFError, OSError) as error:
+            except damage() as error:
                 raise ValueError(f"{source} cannot be read as a DICOM RT structure set; export it again") from error
         return cls(source=source, names=names, contours=tuple(drawn[int(roi.ROINumber)] for roi in rois), frames=frames)
 

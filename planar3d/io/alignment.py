@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from planar3d.io.planar_image import PlanarImage
@@ -52,13 +53,14 @@ def on_common_pixels(images: Sequence[PlanarImage]) -> list[PlanarImage]:
     ]
 
 
-def within_field_of_view(image: PlanarImage) -> PlanarImage:
+def within_field_of_view(image: PlanarImage, *, among: Sequence[PlanarImage] = ()) -> PlanarImage:
     """An acquisition without the outer rows and columns in which neither view has a count.
 
     Args:
         image: The acquisition; all its pixels stay where they are.
+        among: Acquisitions on the same pixels by the same heads, as at other times, whose counts tell the field of view too.
     """
-    counted = image.views[0].sum(dim=0) > 0
+    counted = torch.stack([other.views[0].sum(dim=0) for other in (image, *among)]).sum(dim=0) > 0
     x, z = (counted.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
     kept = slice(x[0], x[-1] + 1), slice(z[0], z[-1] + 1)
     origin = tuple(o + k.start * p for o, k, p in zip(image.origin_mm, kept, image.pixel_mm, strict=True))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planar3d.io import dicom_header
-from planar3d.io.dicom_rotation import is_tomographic, opposed_stations, stations
+from planar3d.io.dicom_rotation import is_tomographic, opposed_stations, stations, stops
 from planar3d.io.dicom_views import Placement, frame_placement
 from planar3d.io.metadata import VIEWS
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Frame", "photopeak_frames"]
 
 STRAIGHT_DEG = 0.5  # views that miss front and back by less need no mention
-STOP_VECTORS = ("DetectorVector", "RotationVector", "AngularViewVector")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,10 +71,10 @@ class Frame:
             number: Number of the window, from 1.
         """
         count = int(self.header.get("NumberOfFrames") or 1)
-        stops = list(zip(*(dicom_header.frame_vector(self.header, name, count, default=1) for name in STOP_VECTORS), strict=True))
+        places = stops(self.header)
         windows = dicom_header.frame_vector(self.header, "EnergyWindowVector", count, default=1)
-        wanted = {stops[k] for k in self.indices}
-        same = tuple(k for k in range(count) if windows[k] == number and stops[k] in wanted)
+        wanted = {places[k] for k in self.indices}
+        same = tuple(k for k in range(count) if windows[k] == number and places[k] in wanted)
         return replace(self, indices=same) if len(same) == len(self.indices) else None
 
     def timing(self) -> dict[str, Any]:
@@ -124,8 +123,8 @@ def photopeak_frames(header: Dataset, nuclide: str, energy_kev: float | None, *,
 
 def _tomographic_frames(header: Dataset, chosen: list[int], detectors: list[int], window: int, source: str) -> list[Frame]:
     """The views from the front and from behind; where they lie is left to the counts, for makers write it in different ways."""
-    stops = stations(header, source)
-    *pair, tilt = opposed_stations(stops, chosen, source)
+    found = stations(header, source)
+    *pair, tilt = opposed_stations(found, chosen, source)
     if tilt > STRAIGHT_DEG:
         warnings.warn(f"the views of {source} nearest to front and back stand {tilt:.1f} degrees off and are taken as such", stacklevel=5)
     frames = []
@@ -134,8 +133,8 @@ def _tomographic_frames(header: Dataset, chosen: list[int], detectors: list[int]
         detector = detectors[indices[0]]
         cosines = items[detector - 1].get("ImageOrientationPatient") if 0 < detector <= len(items) else None
         head_up = cosines is None or len(cosines) != 6 or float(cosines[5]) <= 0
-        radii = [stops[k].radius_mm for k in indices]
-        seconds = [stops[k].seconds or 0.0 for k in indices]
+        radii = [radius for k in indices if (radius := found[k].radius_mm) is not None]
+        seconds = [found[k].seconds or 0.0 for k in indices]
         frames.append(
             Frame(
                 header=header,
@@ -143,7 +142,7 @@ def _tomographic_frames(header: Dataset, chosen: list[int], detectors: list[int]
                 detector=detector,
                 window=window,
                 placement=Placement(view=view, rows_to_right=None, columns_to_head=not head_up, first_pixel_mm=None),
-                distance_mm=None if None in radii else sum(r or 0.0 for r in radii) / len(radii),
+                distance_mm=sum(radii) / len(radii) if len(radii) == len(indices) else None,
                 seconds=sum(seconds) if all(seconds) else None,
             )
         )

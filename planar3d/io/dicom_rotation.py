@@ -17,7 +17,7 @@ from planar3d.units import MS_PER_SECOND
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Station", "is_tomographic", "opposed_stations", "stations"]
+__all__ = ["Station", "is_tomographic", "opposed_stations", "stations", "stops"]
 
 FRONT_DEG, BEHIND_DEG = 0.0, 180.0
 TILT_DEG = 3.0
@@ -61,20 +61,42 @@ def stations(header: Dataset, source: str) -> list[Station]:
     Raises:
         ValueError: The header does not say where the head stood, or the table moved between rotations.
     """
-    count = int(header.get("NumberOfFrames") or 1)
     rotations, detectors = header.RotationInformationSequence, header.get("DetectorInformationSequence") or []
     tables = [float(item.TableTraverse) for item in rotations if item.get("TableTraverse") is not None]
     if tables and max(tables) - min(tables) > SAME_TABLE_MM:
         raise ValueError(f"{source} holds several positions of the table; give one position of the SPECT, or a planar image")
-    vectors = [frame_vector(header, f"{name}Vector", count, default=1) for name in ("Detector", "Rotation")]
-    views = _numbers(header, count)
+    places = stops(header)
+    heads = {rotation: {d for d, r, _ in places if r == rotation} for _, rotation, _ in places}
     found = []
-    for detector, rotation, view in zip(*vectors, views, strict=True):
+    for detector, rotation, view in places:
         if not 0 < rotation <= len(rotations):
             raise ValueError(f"RotationVector of {source} names rotation {rotation} of {len(rotations)}; export the image again")
         item = detectors[detector - 1] if 0 < detector <= len(detectors) else None
-        found.append(_station(rotations[rotation - 1], item, detectors[:1], view, alone=len(rotations) == 1, source=source))
+        start = _start_deg(rotations[rotation - 1], item, detectors[:1], alone=len(rotations) == 1, heads=len(heads[rotation]))
+        found.append(_station(rotations[rotation - 1], item, start, view, source))
     return found
+
+
+def stops(header: Dataset) -> list[tuple[int, int, int]]:
+    """Detector, rotation and number of the stop in it of each frame, all from 1, whichever the energy window.
+
+    Makers number stops anew for each head, on from head to head or window to window, or not at all: here they are counted anew.
+
+    Args:
+        header: The file, planar or of a SPECT.
+
+    Raises:
+        ValueError: A vector has another length than there are frames.
+    """
+    count = int(header.get("NumberOfFrames") or 1)
+    names = ("EnergyWindowVector", "DetectorVector", "RotationVector")
+    keys = list(zip(*(frame_vector(header, name, count, default=1) for name in names), strict=True))
+    views = frame_vector(header, "AngularViewVector", count)  # in the order of the frames where there is none
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for key, view in zip(keys, views, strict=True):
+        alike.setdefault(key, []).append(view)
+    numbers = [1 + sorted(set(alike[key])).index(view) for key, view in zip(keys, views, strict=True)]
+    return [(detector, rotation, number) for (_, detector, rotation), number in zip(keys, numbers, strict=True)]
 
 
 def opposed_stations(stops: Sequence[Station], frames: Sequence[int], source: str) -> tuple[tuple[int, ...], tuple[int, ...], float]:
@@ -111,22 +133,23 @@ def opposed_stations(stops: Sequence[Station], frames: Sequence[int], source: st
     return tuple(front), tuple(behind), tilt
 
 
-def _station(rotation: Dataset, detector: Dataset | None, first: Sequence[Dataset], view: int, *, alone: bool, source: str) -> Station:
+def _station(rotation: Dataset, detector: Dataset | None, start_deg: float | None, view: int, source: str) -> Station:
     """The stop of one frame.
 
     Args:
         rotation: Its item of the rotations.
         detector: Its item of the detectors, where there is one.
-        first: The item of the first detector, where there is one.
+        start_deg: Where its head began the rotation, from the back [degree]; None where the header does not say.
         view: Its number among the stops, from 1.
-        alone: Whether there is one rotation only, whose start the items of the detectors tell.
         source: Name of the file for messages.
     """
-    start, step = _start_deg(rotation, detector, first, alone=alone), rotation.get("AngularStep")
-    if start is None or step is None:
-        raise ValueError(f"{source} does not say at which angles its views were taken; export the SPECT again or give a planar image")
+    step = rotation.get("AngularStep")
+    if start_deg is None or step is None:
+        raise ValueError(
+            f"{source} does not say at which angles each of its heads took its views; export the SPECT again or give a planar image"
+        )
     sense = -1.0 if str(rotation.get("RotationDirection", "")).upper() == "CW" else 1.0
-    angle = start + sense * abs(float(step)) * (view - 1) - 180.0
+    angle = start_deg + sense * abs(float(step)) * (view - 1) - 180.0
     radii = next((values for item in (detector, rotation) if item is not None and (values := listed(item.get("RadialPosition")))), [])
     radius = float(radii[min(view, len(radii)) - 1]) if radii else 0.0
     duration = rotation.get("ActualFrameDuration")
@@ -135,24 +158,23 @@ def _station(rotation: Dataset, detector: Dataset | None, first: Sequence[Datase
     )
 
 
-def _start_deg(rotation: Dataset, detector: Dataset | None, first: Sequence[Dataset], *, alone: bool) -> float | None:
-    """Angle from the back at which a head began a rotation, arguments as of `_station` [degree]; None where the header does not say."""
+def _start_deg(rotation: Dataset, detector: Dataset | None, first: Sequence[Dataset], *, alone: bool, heads: int) -> float | None:
+    """Angle from the back at which a head began a rotation [degree]; None where the header does not say.
+
+    Args:
+        rotation: The item of the rotation.
+        detector: The item of the head, where there is one.
+        first: The item of the first head, where there is one.
+        alone: Whether there is one rotation only, whose start the items of the heads tell.
+        heads: Number of heads that took part in the rotation.
+    """
     of_rotation, of_detector, of_first = (
         None if item is None or item.get("StartAngle") is None else float(item.StartAngle)
         for item in (rotation, detector, next(iter(first), None))
     )
+    if of_detector is None and heads > 1:  # the start of the rotation is that of one head, and the other stood elsewhere
+        return None
     if of_rotation is None or (alone and of_detector is not None):
         return of_detector
     # a later rotation: the second head goes before or behind the first by as much as it did at the start
     return of_rotation + (0.0 if of_detector is None or of_first is None else of_detector - of_first)
-
-
-def _numbers(header: Dataset, count: int) -> list[int]:
-    """Number of each frame's stop, from 1, among those of its window, detector and rotation; makers count on from head to head or anew."""
-    names = ("EnergyWindowVector", "DetectorVector", "RotationVector")
-    keys = list(zip(*(frame_vector(header, name, count, default=1) for name in names), strict=True))
-    views = frame_vector(header, "AngularViewVector", count)  # in the order of the frames where there is none
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for key, view in zip(keys, views, strict=True):
-        alike.setdefault(key, []).append(view)
-    return [1 + sorted(set(alike[key])).index(view) for key, view in zip(keys, views, strict=True)]

@@ -189,11 +189,11 @@ def _baseline_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, s
 
 def _view_channels(problem: PlanarProblem, baseline: Tensor, body: Tensor, scale: Tensor) -> Tensor:
     """Both views spread back three ways, ``(b, 6, x, y, z)``."""
-    terms, covered = problem.projector.view_terms, problem.covered
+    terms, blind = problem.projector.view_terms, ~problem.covered & problem.fitted
     expected = problem.expected_counts(baseline)
     # rows without pixels are not rows without counts: there the baseline is taken at its word
-    y = torch.where(covered, problem.views * problem.seen, expected)
-    net = torch.where(covered, y - problem.known_counts * problem.seen, expected - problem.known_counts)
+    y = torch.where(blind, expected, problem.views * problem.seen)
+    net = y - torch.where(blind, problem.known_counts, problem.known_counts * problem.seen)
     ones = terms(torch.ones_like(y))
     sight = ones / _positive(ones.amax(dim=(1, 2, 3, 4), keepdim=True))
     uniform = terms(net / _positive(problem.silhouette)) / _positive(ones) / scale

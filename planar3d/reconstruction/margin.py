@@ -59,8 +59,7 @@ def without_margin(posterior: Posterior, problem: PlanarProblem) -> tuple[Poster
         samples=None if posterior.samples is None else posterior.samples[..., rows],
         organs=None if posterior.organs is None else _organs_within(posterior.organs, posterior.mean, problem.organ_labels, rows),
         expected_views=None if views is None else views[..., rows],
-        offset=posterior.offset,
-    )
+    )  # an offset turns about the middle of the grid with its margins and says nothing here
     return cut, _problem_within(problem, posterior.mean, rows)
 
 
@@ -99,26 +98,33 @@ def _problem_within(problem: PlanarProblem, estimate: Volume, rows: slice) -> Pl
         mu_map=problem.mu_map[..., rows].contiguous(),
         labels=problem.labels[..., rows].contiguous(),
         grid=grid,
-        background=known[..., rows].contiguous(),
+        background=known[..., rows].clamp(min=0.0),
         live_fraction=None if problem.live_fraction is None else problem.live_fraction[:, rows].contiguous(),
     )
     return replace(inner, fitted_views=problem.fitted_views)
 
 
 def _organs_within(organs: OrganActivities, mean: Volume, labels: LabelMap, rows: slice) -> OrganActivities:
-    """Organs by the share of their activity in a map that lies in some rows; of what is empty in it, by the share of their voxels."""
-    ids = organs.ids.long()
+    """Organs by the share of their activity in a map that lies in some rows; of what is empty in it, by the share of their voxels.
+
+    An organ that lies wholly in the margin is left out.
+    """
+    within = labels[..., rows]
+    kept = torch.isin(organs.ids, within.unique().to(organs.ids))
+    ids = organs.ids[kept].long()
 
     def share(volume: Volume) -> Tensor:
-        whole, within = organ_sums(volume, labels)[:, ids], organ_sums(volume[..., rows], labels[..., rows])[:, ids]
-        return torch.where(whole > 0, within / whole, torch.nan)
+        whole, inside = organ_sums(volume, labels)[:, ids], organ_sums(volume[..., rows], within)[:, ids]
+        return torch.where(whole > 0, inside / whole, torch.nan)
 
     inside = share(mean)
     inside = torch.where(inside.isnan(), share(torch.ones_like(mean)), inside).nan_to_num(0.0)
     error, covariance = organs.standard_error_bq, organs.covariance_bq2
+    both = inside[:, :, None] * inside[:, None]
     return replace(
         organs,
-        activity_bq=organs.activity_bq * inside.to(organs.activity_bq),
-        standard_error_bq=None if error is None else error * inside.to(error),
-        covariance_bq2=None if covariance is None else covariance * (inside[:, :, None] * inside[:, None]).to(covariance),
+        ids=organs.ids[kept],
+        activity_bq=organs.activity_bq[:, kept] * inside.to(organs.activity_bq),
+        standard_error_bq=None if error is None else error[:, kept] * inside.to(error),
+        covariance_bq2=None if covariance is None else covariance[:, kept][:, :, kept] * both.to(covariance),
     )

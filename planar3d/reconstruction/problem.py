@@ -179,6 +179,11 @@ class PlanarProblem:
         return self.projector.adjoint(self.seen)
 
     @cached_property
+    def fitted(self) -> Bool[Tensor, "1 view 1 1"]:
+        """Views that a method fits, ``(1, view, 1, 1)``."""
+        return torch.tensor([view in self.fitted_views for view in range(2)], device=self.views.device).view(1, 2, 1, 1)
+
+    @cached_property
     def covered(self) -> Bool[Tensor, " z"]:
         """Rows that pixels of the image cover, ``(z,)``."""
         rows = torch.arange(self.grid.shape[2], device=self.views.device)
@@ -193,8 +198,7 @@ class PlanarProblem:
         not cover say nothing.
         """
         silhouette = self.silhouette
-        fitted = torch.tensor([view in self.fitted_views for view in range(2)], device=silhouette.device).view(1, 2, 1, 1)
-        return (fitted & self.covered & (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True))).to(self.views)
+        return (self.fitted & self.covered & (silhouette >= 0.01 * silhouette.amax(dim=(1, 2, 3), keepdim=True))).to(self.views)
 
 
 def _before(camera: GammaCamera, mu_map: Volume, grid: Grid, live_fraction: Tensor | None) -> PlanarProjector:

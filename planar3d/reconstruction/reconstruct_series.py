@@ -62,7 +62,7 @@ def reconstruct_series(
     joint = joint and len(problems) > 1
     prior = dict(priors) if priors else None
     if joint:  # curves are of whole organs, as far as the CT shows them
-        problems = [with_spill_known(p) for p in problems]
+        problems = _spill_known(problems)
     if joint and isinstance(method, QPlanar):
         joined = JointQPlanar(half_life_s=half_life_s, prior=prior, deviation_log_sd=deviation_log_sd, qplanar=method)
         found = joined(problems, times)
@@ -87,6 +87,19 @@ def reconstruct_series(
         covariance_bq2=_between_times([_covariance(o) for o in organs]),
         method=f"{name}, each time alone",
     )
+
+
+def _spill_known(problems: Sequence[PlanarProblem]) -> list[PlanarProblem]:
+    """Problems without their margins; those that shared a projector share one again."""
+    found: list[PlanarProblem] = []
+    for i, problem in enumerate(problems):
+        inner = with_spill_known(problem)
+        alike = next((j for j in range(i) if problems[j].projector is problem.projector), None)
+        if alike is not None:
+            same = found[alike]
+            inner = replace(inner, projector=same.projector, camera=same.camera, mu_map=same.mu_map, labels=same.labels)
+        found.append(inner)
+    return found
 
 
 def _on_curves(

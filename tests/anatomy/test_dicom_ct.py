@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,19 @@ def test_other_files_scouts_and_copies_are_passed_over(tmp_path: Path, hu: np.nd
     (tmp_path / "export" / "notes.txt").write_text("nothing")
     shutil.copy(folder / "2-003.dcm", folder / "copy.dcm")
     values, _ = read_ct(tmp_path / "export")
+    np.testing.assert_array_equal(values[0].numpy(), hu)
+
+
+def test_damaged_files_are_passed_over_and_values_that_break_rules_not_quoted(tmp_path: Path, hu: np.ndarray) -> None:
+    """Scanners write identities with leading zeros, at which pydicom warns and quotes them; warnings are errors here."""
+    with warnings.catch_warnings(action="ignore"):
+        folder = write_ct(tmp_path / "ct", hu, GRID, FrameOfReferenceUID="1.2.840.113619.2.055.4711")
+    whole = (folder / "2-003.dcm").read_bytes()
+    (folder / "cut.dcm").write_bytes(whole[:420])
+    place = whole.index(b"RescaleType") if b"RescaleType" in whole else whole.index(b"\x28\x00\x10\x00")  # Rows
+    (folder / "odd.dcm").write_bytes(whole[:place] + b"\x28\x00\x10\x00US\x01\x00\x07" + whole[place + 10 :])  # of a single byte
+    (folder / "type.dcm").write_bytes(whole[: place + 4] + b"QQ" + whole[place + 6 :])  # of no known kind
+    values, _ = read_ct(folder)
     np.testing.assert_array_equal(values[0].numpy(), hu)
 
 

@@ -104,7 +104,16 @@ def test_the_start_may_stand_with_the_rotation_alone(write_spect: Callable) -> N
     assert image.distance_mm == (240.0, 240.0)
 
 
-def test_side_windows_are_of_the_same_stops(write_spect: Callable) -> None:
+def test_two_heads_with_one_start_are_refused(write_spect: Callable) -> None:
+    """The start of a rotation is that of one head; taken for both, frames from front and behind would be added up."""
+    for starts, step, views in (((183.0, 3.0), 6.0, 30), ((180.0, 0.0), 3.0, 60)):
+        path = write_spect(starts=starts, step=step, views=views, DetectorInformationSequence=None)
+        with pytest.raises(ValueError, match="at which angles each of its heads"):
+            read_planar(path, camera="siemens-melp")
+
+
+@pytest.mark.parametrize("numbers", ["each window anew", None, list(range(1, 73))])
+def test_side_windows_are_of_the_same_stops(write_spect: Callable, numbers: list[int] | str | None) -> None:
     from pydicom import Dataset
 
     items = []
@@ -113,7 +122,8 @@ def test_side_windows_are_of_the_same_stops(write_spect: Callable) -> None:
         limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = low, high
         item.EnergyWindowRangeSequence = [limits]
         items.append(item)
-    path = write_spect(windows=(1, 2, 3), views=12, EnergyWindowInformationSequence=items)
+    own = {} if isinstance(numbers, str) else {"AngularViewVector": numbers}
+    path = write_spect(windows=(1, 2, 3), views=12, EnergyWindowInformationSequence=items, **own)
     image = read_planar(path, scatter_correction="tew")
     check(image, counts=4.0)
     torch.testing.assert_close(image.lower_views, image.views / 2)

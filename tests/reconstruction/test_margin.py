@@ -20,6 +20,7 @@ from planar3d.reconstruction.features import PhysicsInputs
 from planar3d.reconstruction.margin import between_margins, with_spill_known, without_margin
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
+from planar3d.reconstruction.reconstruct_series import _spill_known
 
 SPACING_MM = 16.0
 FIRST, LAST = 9, 22  # slices that the CT shows, of 30
@@ -138,6 +139,46 @@ def test_an_organ_without_activity_is_told_by_its_voxels(scan: Scan) -> None:
     assert float(found.organs.standard_error_bq) == pytest.approx(8.0 * float(share))
 
 
+def test_an_organ_that_lies_in_the_margin_alone_is_left_out(scan: Scan) -> None:
+    """As the bladder below an image of one bed: tables of organs and doses go by the labels that are left."""
+    problem = scan.problem(50.0)
+    labels = problem.labels.clone()
+    labels[..., :3] = torch.where(labels[..., :3] > 0, organ_id("urinary_bladder"), 0)
+    problem = replace(problem, labels=labels)
+    found, inner = between_margins(QPlanar(), problem)
+    assert found.organs is not None
+    assert found.organs.covariance_bq2 is not None
+    left = inner.organ_labels.unique().tolist()
+    assert found.organs.ids.tolist() == [i for i in left if i]
+    assert organ_id("urinary_bladder") in problem.labels.unique().tolist()
+    assert found.organs.covariance_bq2.shape == (1, len(left) - 1, len(left) - 1)
+
+
+def test_problems_that_share_a_projector_share_one_between_the_margins(scan: Scan) -> None:
+    first = scan.problem(50.0)
+    inner = _spill_known([first, replace(first, views=2 * first.views), scan.problem(50.0)])
+    assert inner[1].projector is inner[0].projector
+    assert inner[1].labels is inner[0].labels
+    assert inner[2].projector is not inner[0].projector
+    assert not torch.equal(inner[1].views, inner[0].views)
+
+
+def test_margins_of_different_length_on_both_sides(scan: Scan) -> None:
+    """The image goes on by two rows below the CT's end and ends two rows before it above, where the CT goes on by one more."""
+    x, z = scan.image.origin_mm
+    image = replace(scan.image, views=scan.image.views[..., FIRST - 2 : LAST - 1], origin_mm=(x, z + (FIRST - 2) * SPACING_MM))
+    problem = scan.problem(50.0, image=image)
+    assert (problem.margin_rows, problem.blind_rows) == ((2, 2), (0, 2))
+    inner = between_margins(QPlanarEM(), problem)[1]
+    torch.testing.assert_close(inner.views, scan.image.views[..., FIRST : LAST - 1][:, :, : inner.grid.shape[0]])
+
+
+@pytest.mark.parametrize("margin_mm", [-50.0, float("nan")])
+def test_a_margin_that_is_no_length_is_refused(scan: Scan, margin_mm: float) -> None:
+    with pytest.raises(ValueError, match="margin_mm must not be negative"):
+        scan.problem(margin_mm)
+
+
 def test_nothing_changes_where_the_image_ends_with_the_ct(scan: Scan) -> None:
     problem = scan.problem(50.0, shown=scan.patient)
     posterior = QPlanar()(problem)
@@ -171,6 +212,8 @@ def test_inputs_of_networks_take_rows_without_pixels_as_the_baseline_has_them(sc
     told, right, wrong = (PhysicsInputs(baseline=lambda _: Posterior(mean=baseline))(p).channels for p in (blind, filled, empty))
     assert (told - right).abs().max() < 0.02  # of pixels at the rim of the body, whose counts are left out
     assert (told - wrong).abs().max() > 0.5
+    one = PhysicsInputs(baseline=lambda _: Posterior(mean=baseline), views=[0])(blind).channels
+    assert one[:, (1, 3)].abs().max() == 0.0  # the view that is left out says nothing there either
 
 
 def test_the_conjugate_view_knows_of_no_margin(scan: Scan) -> None:
