@@ -21,7 +21,7 @@ _SIDES = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "ri
 _FILLERS = {"gland", "glands", "glnd", "organ", "the"}
 _BOTH = {"both", "bilateral"}
 _TUMOUR = re.compile(r"(gtv[a-z]?|lesions?|tumou?rs?|mets?|metastas[ie]s|neoplasm)\d*")
-_NO_TUMOUR = re.compile(r"-\s*gtv|\b[pci]tv|minus|ring", re.ASCII)
+_NO_TUMOUR = re.compile(r"-\s*gtv|\b[pci]tv|minus|ring|\bbed\b|cavity", re.ASCII)
 _VERTEBRA = re.compile(r"(?:vb|vertebrae?)([ctls])\d{1,2}")
 
 _PAIRS: dict[str, str] = {
