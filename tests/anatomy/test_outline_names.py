@@ -44,7 +44,8 @@ def test_names_that_say_an_organ(names: tuple[str, ...], organ: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Kidney", "Kidneys", "PTV_60", "CTV", "PTV_GTV1", "Liver-GTV", "Tumour bed", "L1", "Contour 3", "Segment_1", "Erika Muster", "Ring",
+    ["", "Kidney", "Kidneys", "PTV_60", "CTV", "PTV_GTV1", "Liver-GTV", "Tumour bed", "L1", "Contour 3", "Segment_1", "Erika Muster",
+     "Ring",
      "Kidney_L_PRV", "Bowel", "Bone", "L R kidney", "Liverpool"],
 )  # fmt: skip
 def test_names_that_say_none(name: str) -> None:
