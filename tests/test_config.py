@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
 
 from planar3d.config import CONFIG_DIR, open_patient, wrong_input
 from planar3d.grid import Grid
 from planar3d.io import PlanarImage
 from planar3d.measured import tell_of_other_training, tell_of_other_voxels
-from planar3d.models.checkpoint import load_weights, save_weights, shipped_weights
+from planar3d.models.checkpoint import FORMAT, load_config, load_weights, save_weights, shipped_weights
 from planar3d.results import output_folder, without_paths
 from planar3d.trained import checkpoint_of, open_diffusion, open_unet, shipped_for, trained_cameras, trained_spacing_mm
 
@@ -164,11 +167,24 @@ def test_a_method_knows_the_voxels_that_a_benchmark_or_a_command_asks_for() -> N
     assert [cfg.method.spacing_mm for cfg in commands] == [None, 8]
 
 
-def test_weights_tell_how_far_their_samples_are_to_be_widened_unless_a_user_does() -> None:
-    own, usual = (open_diffusion(checkpoint=f"diffusion_population_{edge}mm") for edge in ("4.8", "8"))
-    assert (own.organ_widen, own.organ_error) == (1.6, 0.05)
+def test_weights_tell_how_far_their_samples_are_to_be_widened_unless_a_user_does(tmp_path: Path) -> None:
+    shipped = shipped_weights()["diffusion_population_8mm"]
+    config = load_config(shipped) | {"intervals": {"organ_widen": 1.3, "organ_error": 0.02}}
+    path = tmp_path / "weights.safetensors"
+    save_file(load_file(shipped), path, metadata={"format": FORMAT, "config": json.dumps(config)})
+    own, usual = (open_diffusion(checkpoint=str(file)) for file in (path, shipped))
+    assert (own.organ_widen, own.organ_error) == (1.3, 0.02)
     assert (usual.organ_widen, usual.organ_error) == (2.0, 0.05)
-    assert open_diffusion(checkpoint="diffusion_population_4.8mm", organ_widen=1.0, organ_error=0.0).organ_widen == 1.0
+    assert open_diffusion(checkpoint=str(path), organ_widen=1.0, organ_error=0.0).organ_widen == 1.0
+
+
+@pytest.mark.parametrize("name", shipped_weights())
+def test_shipped_weights_say_of_themselves_what_stands_beside_them(name: str) -> None:
+    """The configuration in the file is the one that a reader sees, and nothing but what planar3d has made it."""
+    config = load_config(name)
+    assert config == json.loads(shipped_weights()[name].with_suffix(".json").read_text(encoding="utf-8"))
+    targets = re.findall(r'"_target_": "([^"]+)"', json.dumps(config))
+    assert {target.split(".")[0] for target in targets} <= {"planar3d", "torch", "lightning", "monai", "diffusers"}
 
 
 def test_no_weights_and_a_family_that_does_not_exist() -> None:
