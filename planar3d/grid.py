@@ -96,6 +96,11 @@ class Grid:
         shape = [max(1, math.ceil(e / s - 1e-6)) for e, s in zip(self.extent_mm, spacing, strict=True)]
         return Grid.centred(shape, spacing, self.centre_mm)
 
+    def rows(self, first: int, stop: int) -> Grid:
+        """The grid from one row along z to before another; rows before 0 and from ``shape[2]`` on go on at the same spacing."""
+        (nx, ny, _), (x, y, z) = self.shape, self.origin_mm
+        return Grid(shape=(nx, ny, stop - first), spacing_mm=self.spacing_mm, origin_mm=(x, y, z + first * self.spacing_mm[2]))
+
     def is_close(self, other: Grid, *, tolerance_mm: float = 1e-2) -> bool:
         """Whether both grids have the same shape and, within ``tolerance_mm``, the same voxel centres."""
         return self.shape == other.shape and np.allclose(self.affine, other.affine, atol=tolerance_mm)

@@ -203,9 +203,8 @@ def _body_at_ends(patient: Patient) -> Tensor:
 
 def _grown(grid: Grid, rows: Tensor) -> Grid:
     """A grid with rows added toward the feet and the head."""
-    (nx, ny, nz), (x, y, z) = grid.shape, grid.origin_mm
     below, above = _pair(rows)
-    return Grid(shape=(nx, ny, nz + below + above), spacing_mm=grid.spacing_mm, origin_mm=(x, y, z - below * grid.spacing_mm[2]))
+    return grid.rows(-below, grid.shape[2] + above)
 
 
 def _continued(volume: Tensor, rows: Tensor) -> Tensor:

@@ -20,6 +20,14 @@ def test_centre_is_in_the_middle_of_the_outer_faces() -> None:
     np.testing.assert_allclose((first + last) / 2, grid.centre_mm)
 
 
+def test_rows_stay_where_they_are() -> None:
+    grid = Grid(shape=(4, 5, 6), spacing_mm=(2.0, 3.0, 4.0), origin_mm=(-1.0, 7.0, 9.5))
+    part, more = grid.rows(2, 5), grid.rows(-1, 8)
+    assert (part.shape, part.origin_mm) == ((4, 5, 3), (-1.0, 7.0, 17.5))
+    assert (more.shape, more.origin_mm) == ((4, 5, 9), (-1.0, 7.0, 5.5))
+    assert more.rows(1, 7) == grid.rows(0, 6) == grid
+
+
 def test_resampling_keeps_middle_and_covers_the_extent() -> None:
     grid = Grid.centred((10, 11, 13), (3.9, 3.9, 4.4), (5.0, 6.0, 7.0))
     coarse = grid.resampled(8.0)

@@ -27,7 +27,6 @@ from planar3d.anatomy.field import WHOLE_BODY
 from planar3d.anatomy.patient import Patient
 from planar3d.batch import Batch
 from planar3d.config import CONFIG_DIR
-from planar3d.grid import Grid
 from planar3d.io import PlanarImage, write_csv
 from planar3d.measurement import camera_of, pose
 from planar3d.metrics import nmae
@@ -116,8 +115,7 @@ def bed(patient: Patient) -> tuple[int, int]:
 
 def part_of(patient: Patient, first: int, last: int) -> Patient:
     """The slices from first to last of a patient."""
-    (nx, ny, _), (x, y, z), step = patient.grid.shape, patient.grid.origin_mm, patient.grid.spacing_mm
-    grid = Grid(shape=(nx, ny, last - first + 1), spacing_mm=step, origin_mm=(x, y, z + first * step[2]))
+    grid = patient.grid.rows(first, last + 1)
     return replace(patient, grid=grid, ct_hu=patient.ct_hu[..., first : last + 1], labels=patient.labels[..., first : last + 1])
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from planar3d.anatomy.ct import AIR_HU
 from planar3d.anatomy.dicom_ct import DicomCt
-from planar3d.anatomy.dicom_files import is_dicom
 from planar3d.anatomy.reading import axis_aligned, open_nifti, read_volume
 from planar3d.anatomy.space import Space
+from planar3d.dicom_files import is_dicom
 from planar3d.grid import Grid
 
 __all__ = ["read_ct", "space_of"]

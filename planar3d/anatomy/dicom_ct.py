@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from planar3d.anatomy.dicom_files import damage, quietly, read_headers
 from planar3d.anatomy.slice_stack import NEEDED, stack_slices
 from planar3d.anatomy.space import LPS_TO_RAS, Space
+from planar3d.dicom_files import damage, quietly, read_headers
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from planar3d.anatomy.ct_file import space_of
-from planar3d.anatomy.dicom_files import is_dicom, read_headers
 from planar3d.anatomy.labels import LabelScheme, read_labels, translate
 from planar3d.anatomy.outline import OutlineFile, paint
 from planar3d.anatomy.outline_scheme import organs_of_outlines, scheme_of_names
@@ -19,6 +18,7 @@ from planar3d.anatomy.reading import axis_aligned, read_volume
 from planar3d.anatomy.segmentation_file import SEG_CLASSES, SegmentationFile
 from planar3d.anatomy.space import Space
 from planar3d.anatomy.structure_set import RTSTRUCT_CLASS, StructureSet
+from planar3d.dicom_files import is_dicom, read_headers
 from planar3d.grid import Grid, require_same_grid
 from planar3d.organs import BACKGROUND
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from planar3d.anatomy.dicom_files import damage, quietly
 from planar3d.anatomy.outline import Outline
 from planar3d.anatomy.space import LPS_TO_RAS, Space
+from planar3d.dicom_files import damage, quietly
 
 __all__ = ["SEG_CLASSES", "SegmentationFile"]
 

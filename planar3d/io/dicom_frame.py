@@ -132,7 +132,7 @@ def _tomographic_frames(header: Dataset, chosen: list[int], detectors: list[int]
         items = header.get("DetectorInformationSequence") or []
         detector = detectors[indices[0]]
         cosines = items[detector - 1].get("ImageOrientationPatient") if 0 < detector <= len(items) else None
-        head_up = cosines is None or len(cosines) != 6 or float(cosines[5]) <= 0
+        to_head = cosines is not None and len(cosines) == 6 and float(cosines[5]) > 0
         radii = [radius for k in indices if (radius := found[k].radius_mm) is not None]
         seconds = [found[k].seconds or 0.0 for k in indices]
         frames.append(
@@ -141,7 +141,7 @@ def _tomographic_frames(header: Dataset, chosen: list[int], detectors: list[int]
                 indices=indices,
                 detector=detector,
                 window=window,
-                placement=Placement(view=view, rows_to_right=None, columns_to_head=not head_up, first_pixel_mm=None),
+                placement=Placement(view=view, rows_to_right=None, columns_to_head=to_head, first_pixel_mm=None),
                 distance_mm=sum(radii) / len(radii) if len(radii) == len(indices) else None,
                 seconds=sum(seconds) if all(seconds) else None,
             )

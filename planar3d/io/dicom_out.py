@@ -7,7 +7,6 @@ from front to back, columns from the patient's right to the left: ``pixels[k, r,
 
 from __future__ import annotations
 
-import warnings
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 import planar3d
+from planar3d.dicom_files import quietly
 from planar3d.grid import Grid
 from planar3d.io.dicom_reference import PATIENT, REQUIRED, STUDY
 from planar3d.io.volume import single_volume
@@ -51,7 +51,7 @@ def new_object(reference: Dataset, sop_class_uid: str, *, modality: str, descrip
     Raises:
         ValueError: The reference does not say in which study or frame of reference it is.
     """
-    from pydicom import Dataset, config
+    from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
@@ -61,7 +61,7 @@ def new_object(reference: Dataset, sop_class_uid: str, *, modality: str, descrip
     header = Dataset()
     for keyword in REQUIRED_IF_EMPTY:
         setattr(header, keyword, None)
-    with warnings.catch_warnings(action="ignore"), config.disable_value_validation():  # as read, so passed on
+    with quietly():  # as read, so passed on
         for keyword in ("SpecificCharacterSet", *PATIENT, *STUDY, "FrameOfReferenceUID", "PositionReferenceIndicator"):
             if keyword in reference:
                 header[keyword] = deepcopy(reference[keyword])
@@ -137,7 +137,5 @@ def save_object(header: Dataset, path: str | Path) -> None:
     Raises:
         ValueError: The folder cannot be made or written to.
     """
-    from pydicom import config
-
-    with whole_file(path) as partial, warnings.catch_warnings(action="ignore"), config.disable_value_validation():
+    with whole_file(path) as partial, quietly():
         header.save_as(partial, enforce_file_format=True)

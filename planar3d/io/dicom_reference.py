@@ -5,11 +5,10 @@ What identifies the patient goes from here into the DICOM files that a user aske
 
 from __future__ import annotations
 
-import struct
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from planar3d.dicom_files import read_headers
 from planar3d.io.nifti import is_nifti
 
 if TYPE_CHECKING:
@@ -66,8 +65,7 @@ def read_reference(path: str | Path) -> Dataset:
     path = Path(path).expanduser()
     if not path.exists():
         raise ValueError(f"there is no file or folder {path} to take as dicom_reference; check the path")
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    headers = [header for header in map(_header, files) if header is not None and _is_ct(header)]
+    headers = [header for _, header in read_headers(path, ("Modality", "ImageType", *PATIENT, *STUDY, *SPACE)) if _is_ct(header)]
     if not headers:
         raise ValueError(f"{path} holds no DICOM CT image to take as dicom_reference; give a DICOM file or folder of the CT")
     first = headers[0]
@@ -83,22 +81,6 @@ def read_reference(path: str | Path) -> Dataset:
             f"as dicom_reference=..."
         )
     return first
-
-
-def _header(file: Path) -> Dataset | None:
-    """What is needed of a header; None where the file is no DICOM or damaged."""
-    from pydicom import config, dcmread
-    from pydicom.errors import InvalidDicomError
-
-    tags: list[Any] = ["Modality", "ImageType", *PATIENT, *STUDY, *SPACE]
-    try:
-        # a value that breaks a rule is passed on as it is: pydicom would quote it, and it may be a date of birth
-        with warnings.catch_warnings(action="ignore"), config.disable_value_validation():
-            header = dcmread(file, stop_before_pixels=True, specific_tags=tags)
-            header.decode()
-    except (InvalidDicomError, EOFError, OSError, ValueError, NotImplementedError, struct.error):  # as damaged files raise
-        return None
-    return header
 
 
 def _is_ct(header: Dataset) -> bool:

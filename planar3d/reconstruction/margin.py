@@ -16,7 +16,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from planar3d.grid import Grid
 from planar3d.organ_sums import organ_sums
 from planar3d.reconstruction.posterior import OrganActivities, Posterior
 from planar3d.reconstruction.problem import PlanarProblem
@@ -90,14 +89,12 @@ def _problem_within(problem: PlanarProblem, estimate: Volume, rows: slice) -> Pl
     outside = estimate.clone()
     outside[..., rows] = 0.0
     known = problem.known_counts + problem.projector(outside)
-    (nx, ny, _), (x, y, z), step = problem.grid.shape, problem.grid.origin_mm, problem.grid.spacing_mm
-    grid = Grid(shape=(nx, ny, rows.stop - rows.start), spacing_mm=step, origin_mm=(x, y, z + rows.start * step[2]))
     inner = PlanarProblem.from_camera(
         problem.camera,
         views=problem.views[..., rows].contiguous(),
         mu_map=problem.mu_map[..., rows].contiguous(),
         labels=problem.labels[..., rows].contiguous(),
-        grid=grid,
+        grid=problem.grid.rows(rows.start, rows.stop),
         background=known[..., rows].clamp(min=0.0),
         live_fraction=None if problem.live_fraction is None else problem.live_fraction[:, rows].contiguous(),
     )

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from planar3d.anatomy.digital import digital_patient
 from planar3d.anatomy.patient import Patient
-from planar3d.grid import Grid
 from planar3d.io import PlanarImage
 from planar3d.measurement import camera_of, pose
 from planar3d.organ_sums import organ_sums
@@ -43,8 +42,7 @@ class Scan:
 
 def part_of(patient: Patient, first: int, last: int) -> Patient:
     """The slices from first to last of a patient."""
-    (nx, ny, _), (x, y, z), step = patient.grid.shape, patient.grid.origin_mm, patient.grid.spacing_mm
-    grid = Grid(shape=(nx, ny, last - first + 1), spacing_mm=step, origin_mm=(x, y, z + first * step[2]))
+    grid = patient.grid.rows(first, last + 1)
     return replace(patient, grid=grid, ct_hu=patient.ct_hu[..., first : last + 1], labels=patient.labels[..., first : last + 1])
 
 

@@ -1,4 +1,4 @@
-"""Headers of DICOM files, without their pixels and without anything that tells who the patient is."""
+"""DICOM files as they lie in folders: which of them can be read, and of their headers the elements asked for and nothing else."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def damage() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Reading without the remarks of DICOM packages, which quote values of the header; a value that breaks a rule is taken as it is."""
+    """Without the remarks of DICOM packages, which quote values of the header; a value that breaks a rule is taken as it is."""
     from pydicom import config
 
     with warnings.catch_warnings(action="ignore"), config.disable_value_validation():
